@@ -1,0 +1,90 @@
+"""Two halves → one joined stream. Durations are subtracted, never timestamps, so the two clocks need not agree."""
+
+from collections.abc import Sequence
+from heapq import nlargest
+from itertools import count
+from operator import sub
+
+import msgspec
+
+from streamgap.core.catalog import Verdict
+from streamgap.core.offsets import shared
+from streamgap.core.verdict import DEFAULT_THRESHOLDS, Evidence, Thresholds, judge
+from streamgap.core.wire import ClientHalf, ServerHalf
+
+LONGEST_STALLS = 3
+
+
+class Stall(msgspec.Struct, frozen=True):
+    """Between two indices that both sides kept, the client's wait exceeded the server's by `path_ms`."""
+
+    index: int
+    path_ms: float
+
+
+class JoinedStream(msgspec.Struct, frozen=True, kw_only=True):
+    """What the two halves say together; times in ms, None where a half lacks the moment.
+
+    `gap` may be negative (raw); whoever fills a histogram clamps it. `path_delay` is the smallest client − server
+    offset among the shared indices: the baseline that `hold` and the client span of the trace subtract.
+    """
+
+    server: ServerHalf
+    client: ClientHalf
+    gap: float | None
+    hold: float | None
+    path_delay: float | None
+    app: float | None
+    model: float | None
+    page: float | None
+    stalls: tuple[Stall, ...]
+    verdict: Verdict
+
+
+def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> JoinedStream:
+    """Join the halves of one stream.
+
+    gap = client TTFC − server TTFC. With dᵢ = clientᵢ − serverᵢ over the indices both sides kept,
+    hold = max dᵢ − min dᵢ (Example: server 0, 50, 100 ms; client 900, 901, 902 ms: d = 900, 851, 802; hold 98 ms.)
+    Any constant (clock offset, round trip, model time) cancels. Error bound: the clocks' resolution, plus what the
+    thinning skipped, which is at most the growth of dᵢ within one stride.
+    """
+    gap = _minus(client.first, server.first)
+    delays = _delays(server, client)
+    least = min(delays, default=None)
+    hold = None if least is None else max(delays) - least
+    app = None
+    if server.call is not None and server.answer is not None and server.first is not None:
+        app = server.call + max(server.first - server.answer, 0.0)
+    page = None if client.paint is None else _minus(client.paint, client.first)
+    evidence = Evidence(gap=gap, hold=hold, app=app, model=_minus(server.answer, server.call), page=page)
+    return JoinedStream(
+        server=server,
+        client=client,
+        gap=gap,
+        hold=hold,
+        path_delay=least,
+        app=app,
+        model=evidence.model,
+        page=page,
+        stalls=_stalls(delays, max(server.stride, client.stride)),
+        verdict=judge(server, client, evidence, thresholds),
+    )
+
+
+def _delays(server: ServerHalf, client: ClientHalf) -> list[float]:
+    """Return dᵢ for every shared index, in order; empty where the sides counted different things."""
+    if server.unit != client.unit:
+        return []
+    written, arrived = shared(server.at, server.stride, client.at, client.stride)
+    return list(map(sub, arrived, written))
+
+
+def _stalls(delays: Sequence[float], stride: int) -> tuple[Stall, ...]:
+    """Return the steps over which the path lost most time, longest first."""
+    growth = nlargest(LONGEST_STALLS, zip(map(sub, delays[1:], delays), count(stride, stride), strict=False))
+    return tuple(Stall(index=index, path_ms=round(lost_ms, 3)) for lost_ms, index in growth if lost_ms > 0)
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b

@@ -1,0 +1,194 @@
+"""A reverse proxy that hoards, for the demo and the tests. Not for production.
+
+It misbehaves on purpose, as CDNs, compressors and idle timers do by accident. It listens on 127.0.0.1, speaks just
+enough HTTP/1.1 to find where a head ends, and forces `Connection: close` on both sides, so that one connection is one
+request. Every other byte passes untouched: body bytes are counted as they travel, chunked framing included.
+"""
+
+import asyncio
+import contextlib
+import enum
+import socket
+import struct
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Self
+
+HOST = "127.0.0.1"
+MAX_HEAD_BYTES = 64 * 1024
+_READ_BYTES = 64 * 1024
+_LINGER_S = 5.0
+_HEAD_END = b"\r\n\r\n"
+_HOP_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection"})
+_BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Mode(enum.Enum):
+    """What the proxy does to one response."""
+
+    PASS = "pass"  # noqa: S105 - a mode, not a password
+    """Nothing: every byte leaves as it came."""
+    HOLD_ALL = "hold_all"
+    """Everything, the head included, waits until upstream ends."""
+    HOLD_FIRST = "hold_first"
+    """The head passes; the body waits `hold_s` from its first byte, or until upstream ends, then streams on."""
+    BLOCKS = "blocks"
+    """The head passes; the body leaves in whole blocks of `block_bytes`, the rest when upstream ends."""
+    CUT_IDLE = "cut_idle"
+    """Every byte passes, and an upstream silent for `idle_s` costs the client its connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How much and how long a hoarder holds.
+
+    4096 bytes over an answer of 6 kB in 2 s make steps with gaps above 1 s. `max_held_bytes` bounds what one
+    connection may hold: past it the hoarder gives in and passes what it has and all that follows.
+    """
+
+    hold_s: float = 3.0
+    block_bytes: int = 4096
+    idle_s: float = 1.0
+    cut_with_reset: bool = True
+    """Cut with RST; otherwise with a FIN before the last chunk."""
+    max_held_bytes: int = 8 * 1024 * 1024
+
+
+_USUAL_HABITS = Habits()
+_NO_PREFIXES: Mapping[str, Mode] = MappingProxyType({})
+
+
+class Hoarder:
+    """A hoarding proxy in front of `upstream_host:upstream_port`, listening while its `async with` block runs.
+
+    The longest matching entry of `prefixes` (request path prefix → mode) chooses a request's mode, else `mode` does.
+    `mode` and `habits` may be assigned at any time; a request under way keeps its mode. `port` 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        upstream_host: str,
+        upstream_port: int,
+        *,
+        mode: Mode = Mode.PASS,
+        prefixes: Mapping[str, Mode] = _NO_PREFIXES,
+        habits: Habits = _USUAL_HABITS,
+        port: int = 0,
+    ) -> None:
+        self.mode = mode
+        self.habits = habits
+        self.port = port
+        self._upstream = (upstream_host, upstream_port)
+        self._prefixes = sorted(prefixes.items(), key=lambda item: len(item[0]), reverse=True)
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=MAX_HEAD_BYTES)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        try:
+            head = await client.readuntil(_HEAD_END)
+            try:
+                upstream, to_upstream = await asyncio.open_connection(*self._upstream, limit=MAX_HEAD_BYTES)
+            except OSError:
+                to_client.write(_BAD_GATEWAY)
+                await finish(to_client, client)
+                return
+            to_upstream.write(_with_connection_close(head))
+            answering = self._answer(upstream, to_client, self._mode_for(head))
+            try:
+                await _until_either_ends(answering, _upload(client, to_upstream))
+            finally:
+                to_upstream.transport.abort()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # the client left before it had asked, or asked with a head past the bound
+        finally:
+            to_client.transport.abort()
+
+    def _mode_for(self, head: bytes) -> Mode:
+        path = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else ""
+        return next((mode for prefix, mode in self._prefixes if path.startswith(prefix)), self.mode)
+
+    async def _answer(self, upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, mode: Mode) -> None:
+        patience_s = self.habits.idle_s if mode is Mode.CUT_IDLE else None
+        try:
+            held = bytearray(await _read_head(upstream, to_client, patience_s=patience_s))
+            if mode is not Mode.HOLD_ALL:
+                await _flush(held, to_client)
+            await self._hoard(held, upstream, to_client, mode)
+            while data := await _read(upstream, patience_s=patience_s):
+                await _send(data, to_client)
+        except TimeoutError:
+            if self.habits.cut_with_reset:
+                reset(to_client)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            reset(to_client)  # upstream broke off: so must we, or a cut answer would look whole
+
+    async def _hoard(
+        self, held: bytearray, upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, mode: Mode
+    ) -> None:
+        """Hold as `mode` says and let go; whatever upstream still has to say is the caller's to pass."""
+        habits = self.habits
+        if mode is Mode.HOLD_ALL:
+            await _gather(held, upstream, max_bytes=habits.max_held_bytes)
+        elif mode is Mode.HOLD_FIRST:
+            held += await upstream.read(_READ_BYTES)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(habits.hold_s):
+                    await _gather(held, upstream, max_bytes=habits.max_held_bytes)
+        elif mode is Mode.BLOCKS:
+            block_bytes = min(habits.block_bytes, habits.max_held_bytes)
+            while data := await upstream.read(_READ_BYTES):
+                held += data
+                whole = held[: len(held) - len(held) % block_bytes]
+                del held[: len(whole)]
+                await _flush(whole, to_client)
+        await _flush(held, to_client)
+
+
+@contextlib.asynccontextmanager
+async def one_per_mode(
+    upstream_host: str, upstream_port: int, *, habits: Habits = _USUAL_HABITS
+) -> AsyncIterator[Mapping[Mode, Hoarder]]:
+    """Run one hoarder per mode in front of the same upstream, each on a free port of its own."""
+    async with contextlib.AsyncExitStack() as stack:
+        hoarders = [Hoarder(upstream_host, upstream_port, mode=mode, habits=habits) for mode in Mode]
+        yield {hoarder.mode: await stack.enter_async_context(hoarder) for hoarder in hoarders}
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection with RST; what the peer has not yet read may be lost, as on a real reset."""
+    if not writer.is_closing():
+        sock: socket.socket = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+
+async def finish(writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
+    """Send FIN and give the peer 5 s to read what is left and to leave; closing on unread bytes would send RST."""
+    if not writer.is_closing():
+        writer.write_eof()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_S):
+            await until_gone(reader)
+
+
+async def until_gone(reader: asyncio.StreamReader) -> None:
+    """Return as soon as the peer has sent FIN or RST; anything it says before that is dropped."""
+    with contextlib.suppress(ConnectionError):
+        while await reader.read(_READ_BYTES):
+            pass
