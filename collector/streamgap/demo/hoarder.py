@@ -10,7 +10,7 @@ import contextlib
 import enum
 import socket
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
@@ -44,7 +44,7 @@ class Habits:
     """How much and how long a hoarder holds.
 
     4096 bytes over an answer of 6 kB in 2 s make steps with gaps above 1 s. `max_held_bytes` bounds what one
-    connection may hold: past it the hoarder gives in and passes what it has and all that follows.
+    connection may hold (its sockets buffer 192 KiB more): past it the hoarder gives in and passes what it has and all that follows.
     """
 
     hold_s: float = 3.0
@@ -100,24 +100,29 @@ class Hoarder:
         connection.add_done_callback(self._connections.discard)
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        try:
-            head = await client.readuntil(_HEAD_END)
+        # Suppressed: a client that left before it had asked, or asked with a head past the bound.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             try:
-                upstream, to_upstream = await asyncio.open_connection(*self._upstream, limit=MAX_HEAD_BYTES)
-            except OSError:
-                to_client.write(_BAD_GATEWAY)
-                await finish(to_client, client)
-                return
+                head = await client.readuntil(_HEAD_END)
+                await self._forward(head, client, to_client)
+            finally:
+                to_client.transport.abort()
+
+    async def _forward(self, head: bytes, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        try:
+            upstream, to_upstream = await asyncio.open_connection(*self._upstream, limit=MAX_HEAD_BYTES)
+        except OSError:
+            to_client.write(_BAD_GATEWAY)
+            await finish(to_client, client)
+            return
+        try:
             to_upstream.write(_with_connection_close(head))
             answering = self._answer(upstream, to_client, self._mode_for(head))
-            try:
-                await _until_either_ends(answering, _upload(client, to_upstream))
-            finally:
-                to_upstream.transport.abort()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # the client left before it had asked, or asked with a head past the bound
+            answered = await completes(answering, before=_upload(client, to_upstream))
         finally:
-            to_client.transport.abort()
+            to_upstream.transport.abort()
+        if answered:
+            await finish(to_client, client)
 
     def _mode_for(self, head: bytes) -> Mode:
         path = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else ""
@@ -130,8 +135,12 @@ class Hoarder:
             if mode is not Mode.HOLD_ALL:
                 await _flush(held, to_client)
             await self._hoard(held, upstream, to_client, mode)
-            while data := await _read(upstream, patience_s=patience_s):
-                await _send(data, to_client)
+            while True:
+                async with asyncio.timeout(patience_s):
+                    held += await upstream.read(_READ_BYTES)
+                if not held:
+                    return
+                await _flush(held, to_client)
         except TimeoutError:
             if self.habits.cut_with_reset:
                 reset(to_client)
@@ -170,6 +179,20 @@ async def one_per_mode(
         yield {hoarder.mode: await stack.enter_async_context(hoarder) for hoarder in hoarders}
 
 
+async def completes(work: Coroutine[None, None, None], *, before: Coroutine[None, None, None]) -> bool:
+    """Run `work` until it ends, or drop it when `before` ends first; tell whether it ended. Its errors are raised."""
+    working, other = asyncio.create_task(work), asyncio.create_task(before)
+    try:
+        await asyncio.wait({working, other}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+        return working.done()
+    finally:
+        working.cancel()
+        other.cancel()
+        await asyncio.gather(working, other, return_exceptions=True)
+
+
 def reset(writer: asyncio.StreamWriter) -> None:
     """Break the connection with RST; what the peer has not yet read may be lost, as on a real reset."""
     if not writer.is_closing():
@@ -192,3 +215,42 @@ async def until_gone(reader: asyncio.StreamReader) -> None:
     with contextlib.suppress(ConnectionError):
         while await reader.read(_READ_BYTES):
             pass
+
+
+async def _upload(client: asyncio.StreamReader, to_upstream: asyncio.StreamWriter) -> None:
+    """Pass the request's body on, and return as soon as the client leaves: upstream's refusal does not end it."""
+    with contextlib.suppress(ConnectionError):
+        while data := await client.read(_READ_BYTES):
+            with contextlib.suppress(ConnectionError):
+                await _flush(bytearray(data), to_upstream)
+
+
+async def _read_head(
+    upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, *, patience_s: float | None
+) -> bytes:
+    """Return the final response head, rewritten; interim ones (1xx) pass at once, or the client would not go on."""
+    while True:
+        async with asyncio.timeout(patience_s):
+            head = await upstream.readuntil(_HEAD_END)
+        if head.split(b" ", 1)[-1][:1] != b"1":
+            return _with_connection_close(head)
+        await _flush(bytearray(head), to_client)
+
+
+def _with_connection_close(head: bytes) -> bytes:
+    start, *fields = head.removesuffix(_HEAD_END).split(b"\r\n")
+    kept = (field for field in fields if field.partition(b":")[0].lower() not in _HOP_FIELDS)
+    return b"\r\n".join([start, *kept, b"Connection: close"]) + _HEAD_END
+
+
+async def _gather(held: bytearray, upstream: asyncio.StreamReader, *, max_bytes: int) -> None:
+    while len(held) < max_bytes and (data := await upstream.read(_READ_BYTES)):
+        held += data
+
+
+async def _flush(held: bytearray, writer: asyncio.StreamWriter) -> None:
+    """Write what is held, forget it, and wait while the peer reads slower than we write."""
+    if held:
+        writer.write(bytes(held))
+        held.clear()
+        await writer.drain()
