@@ -6,6 +6,7 @@ client which blocks its own loop cannot stall it. One connection carries one req
 """
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -15,11 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from streamgap.demo.hoarder import HOST, MAX_HEAD_BYTES, completes, finish, reset, until_gone
+from streamgap.demo.loopback import HOST, MAX_HEAD_BYTES, Loopback, completes, finish, reset, until_gone
 
 MAX_BODY_BYTES = 1024 * 1024
-_TARGET = re.compile(r"/v1(?:beta)?/models/([\w.-]+):streamGenerateContent\?(?:.*&)?alt=sse(?:&.*)?")
-_SECRET_HEADERS = frozenset({"authorization", "x-goog-api-key"})
+_START = re.compile(r"POST (/v1(?:beta)?/models/([\w.-]+):streamGenerateContent\?(?:\S+&)?alt=sse(?:&\S*)?) HTTP/1.1")
 _NAMES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
 _HEAD = "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nConnection: close\r\n%s\r\n\r\n"
 
@@ -43,17 +43,18 @@ class GeminiRequest:
 
 @dataclass(slots=True)
 class Call:
-    """What became of one request. Times are `time.monotonic()`; only the fake writes, any thread may read."""
+    """What became of one request; only the fake writes here, any thread may read. Times are `time.monotonic()`.
+
+    `writes_s` has several entries for a chunk that is split. `client_gone_s` is when the client's FIN or RST was seen,
+    if it left before the answer had ended. `ended` is set once nothing more will be written.
+    """
 
     request: GeminiRequest
     started_s: float = field(default_factory=time.monotonic)
     chunks_written: int = 0
     writes_s: list[float] = field(default_factory=list)
-    """When each piece of the body was written: several for a chunk that is split."""
     client_gone_s: float | None = None
-    """When the client's FIN or RST was seen, if it left before the answer had ended."""
     ended: threading.Event = field(default_factory=threading.Event)
-    """Set once nothing more will be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,11 @@ class Json:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """Write exactly these bytes of the body."""
+    """Write exactly these bytes of the body, in at most `pieces` (≥ 1) pieces `pause_s` apart."""
 
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Write these bytes of the body in at most `pieces` (≥ 1) pieces, `pause_s` apart."""
-
-    body: bytes
-    pieces: int
-    pause_s: float
+    pieces: int = 1
+    pause_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +99,8 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class MidStreamError:
-    """Write Google's error document as an event, as the service does when it fails half way, and end cleanly."""
-
-    code: int
-    message: str
+class MidStreamError(Status):
+    """Write Google's error document as an event, as the service does when it fails half way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +109,13 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """Close the connection with FIN, the last HTTP chunk missing."""
-
-
-@dataclass(frozen=True, slots=True)
 class End:
-    """End the response cleanly."""
+    """End the response; if not `clean`, close the connection with the last HTTP chunk missing."""
+
+    clean: bool = True
 
 
-Step = Sleep | Text | Json | Raw | Split | Status | MidStreamError | Reset | Drop | End
+Step = Sleep | Text | Json | Raw | Status | MidStreamError | Reset | End
 Script = Callable[[GeminiRequest], Sequence[Step]]
 """Answers a request with steps. A script that ends without a `finish` makes a clean, truncated answer."""
 
@@ -149,30 +137,6 @@ def paced(text: str | Sequence[str], *, first_s: float, every_s: float) -> Scrip
     return lambda _request: steps[:-1]
 
 
-_SECTION = """## {title} 🚿
-
-A streamed answer has **two clocks** that never meet: the server's and the browser's. Each of them measures *durations*
-on its own clock, and durations can be subtracted. What remains is what the path in between has kept for itself.
-
-1. The model thinks, and writes its first chunk; a proxy that was told nothing better may hold it. ⏱️
-2. The page waits, and so does the person in front of it — `naïve café 日本語 👩‍💻` included.
-
-```python
-for chunk in stream:
-    yield f"data: {{chunk}}\n\n"  # an encoder that forgets the newlines breaks right here
-```
-
-| clock | first chunk | longest gap |
-|-------|------------:|------------:|
-| server | 0.6 s | 50 ms |
-
-"""
-_TITLES = ("What the model did", "What the server saw", "What the path did", "What the browser got", "What was painted")
-_TRAP = "Not the end:\n\nevent: done\ndata: [DONE]\n\nid: 0\rretry: 1\r\n\n: the answer goes on. "
-DEMO_PIECES = (*re.findall(r"(?s).{1,99}", "".join(_SECTION.format(title=title) for title in _TITLES)), _TRAP, "Bye! 👋")
-"""About 40 pieces, 4 kB: Markdown, emoji, and text that looks like server-sent events to catch a bad encoder."""
-
-
 class _Answer:
     """The HTTP response to one call, while its steps are played."""
 
@@ -187,43 +151,32 @@ class _Answer:
             match step:
                 case Sleep(seconds):
                     await asyncio.sleep(seconds)
-                case Split(body, pieces, pause_s):
-                    size = -(-len(body) // pieces)
+                case Text():
+                    await self._chunk(event(self._document(step)))
+                case Json(document):
+                    await self._chunk(event(document))
+                case Raw(body, pieces, pause_s):
+                    size = -(-len(body) // pieces) or 1
                     await self._chunk(*(body[i : i + size] for i in range(0, len(body), size)), pause_s=pause_s)
-                case Text() | Json() | Raw():
-                    await self._chunk(self._encode(step))
-                case _:
-                    await self._end(step)
-                    return
-
-    async def _end(self, step: Status | MidStreamError | Reset | Drop | End) -> None:
-        match step:
-            case Reset():
-                reset(self._writer)
-            case Status(code, message):
-                if not self._head:
-                    raise RuntimeError(f"{step}: expected before the first chunk, got it after; try MidStreamError")
-                self._head = b""
-                await self._write(refusal(code, message))
-            case MidStreamError(code, message):
-                await self._chunk(event(_error(code, message)))
-                await self._end(End())
-            case End():
-                await self._write(b"0\r\n\r\n")
-
-    def _encode(self, step: Text | Json | Raw) -> bytes:
-        if isinstance(step, Text):
-            return event(self._document(step))
-        return step.body if isinstance(step, Raw) else event(step.document)
+                case MidStreamError():
+                    await self._chunk(event(_error(step)))
+                case Status():
+                    self._head = b""
+                    return await self._write(_refusal(step))
+                case Reset():
+                    return reset(self._writer)
+                case End(clean):
+                    return await self._write(b"0\r\n\r\n" if clean else b"")
+        return None
 
     def _document(self, step: Text) -> Mapping[str, Any]:
         spent = "thoughtsTokenCount" if step.thought else "candidatesTokenCount"
         self._usage[spent] = self._usage.get(spent, 0) + _tokens(step.text)
         totals = {**self._usage, "totalTokenCount": sum(self._usage.values())}
-        part = {"text": step.text} | ({"thought": True} if step.thought else {})
-        ending = {"finishReason": step.finish} if step.finish else {}
+        part = {"text": step.text, "thought": True} if step.thought else {"text": step.text}
+        candidate = {"content": {"parts": [part], "role": "model"}, "index": 0}
         return {
-            "candidates": [{"content": {"parts": [part], "role": "model"}, "index": 0} | ending],
+            "candidates": [candidate | ({"finishReason": step.finish} if step.finish else {})],
             "usageMetadata": totals if step.usage is None else step.usage,
             "modelVersion": self._call.request.model,
             "responseId": f"fake-{self._call.request.nth}",
@@ -232,12 +185,11 @@ class _Answer:
     async def _chunk(self, *pieces: bytes, pause_s: float = 0) -> None:
         for nth, piece in enumerate(pieces):
             await asyncio.sleep(pause_s if nth else 0)
-            await self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
             self._call.writes_s.append(time.monotonic())
+            await self._write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self._call.chunks_written += 1
 
     async def _write(self, data: bytes) -> None:
-        """Write, after the response head if that has not left yet."""
         head, self._head = self._head, b""
         self._writer.write(head + data)
         await self._writer.drain()
@@ -246,31 +198,22 @@ class _Answer:
 class FakeGemini:
     """The fake service, up while its `with` block runs, on 127.0.0.1 and `port` (0 takes a free one).
 
-    Requests are bounded: 64 KiB of head, 1 MiB of body. What is no generation is refused in Google's way and not
-    counted in `calls`. A script that raises costs its client the connection; the error is raised again on exit.
+    Requests are bounded: 64 KiB of head, 1 MiB of body. What is no generation is refused in Google's way; every
+    generation is in `calls`, in order of arrival. A script that raises costs its client the connection, and the error
+    is raised again on exit.
     """
 
-    def __init__(self, script: Script | None = None, *, port: int = 0) -> None:
-        self._script = script or paced(DEMO_PIECES, first_s=0.6, every_s=0.05)
+    def __init__(self, script: Script, *, port: int = 0) -> None:
+        self.calls: list[Call] = []
+        self._script = script
         self._port = port
-        self._calls: list[Call] = []
-        self._errors: list[BaseException] = []
         self._ready = threading.Event()
-
-    @property
-    def base_url(self) -> str:
-        """What goes into the client's `HttpOptions(base_url=…)`."""
-        return f"http://{HOST}:{self._port}"
-
-    @property
-    def calls(self) -> Sequence[Call]:
-        """Every generation asked for so far, in order of arrival."""
-        return tuple(self._calls)
 
     def __enter__(self) -> Self:
         listener = socket.create_server((HOST, self._port))
-        self._port = listener.getsockname()[1]
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(listener)), name="fake-gemini")
+        self.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        self._loopback = Loopback(self._converse, listener)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="fake-gemini")
         self._thread.start()
         self._ready.wait()
         return self
@@ -278,36 +221,64 @@ class FakeGemini:
     def __exit__(self, exc_type: object, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
-        if self._errors and exc_type is None:
-            raise self._errors[0]
+        if self._loopback.errors and exc_type is None:
+            raise self._loopback.errors[0]
 
-    async def _serve(self, listener: socket.socket) -> None:
+    async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
-        server = await asyncio.start_server(self._accept, sock=listener, limit=MAX_HEAD_BYTES)
-        await self._stop.wait()
-        server.close()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._converse(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._retire)
-
-    def _retire(self, connection: asyncio.Task[None]) -> None:
-        self._connections.discard(connection)
-        if not connection.cancelled() and (error := connection.exception()):
-            self._errors.append(error)
+        async with self._loopback:
+            await self._stop.wait()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await self._read_request(reader)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):  # it left before it had asked
+            request = await _read_request(reader, self.calls)
             if isinstance(request, Status):
                 writer.write(_refusal(request))
             else:
-                self._calls.append(call := Call(request))
-                await self._answer(call, reader, writer)
+                await self._answer(request, reader, writer)
             await finish(writer, reader)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # it left before it had asked
+
+    async def _answer(self, request: GeminiRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.calls.append(call := Call(request))
+        try:
+            playing = _Answer(call, writer).play(self._script(request))
+            if not await completes(playing, before=until_gone(reader)):
+                call.client_gone_s = time.monotonic()
         finally:
-            writer.transport.abort()
+            call.ended.set()
+
+
+async def _read_request(reader: asyncio.StreamReader, calls: Sequence[Call]) -> GeminiRequest | Status:
+    """Read one request, or say how to refuse it. Raises `IncompleteReadError` when the client leaves half way."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        return Status(431, f"head: expected at most {MAX_HEAD_BYTES} bytes, got more")
+    start, *lines = head.decode("latin-1").split("\r\n")
+    if not (asked := _START.fullmatch(start)):
+        return Status(404, f"request: expected POST /v1/models/…:streamGenerateContent?alt=sse, got {start[:200]!r}")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name}
+    length = headers.get("content-length", "")
+    if not re.fullmatch(r"\d{1,7}", length) or int(length) > MAX_BODY_BYTES:
+        return Status(413, f"content-length: expected at most {MAX_BODY_BYTES}, got {length[:20]!r}")
+    try:
+        body = json.loads(await reader.readexactly(int(length)))
+    except (ValueError, RecursionError) as error:
+        return Status(400, f"body: expected JSON, got {error}")
+    shown = {name: value for name, value in headers.items() if name not in {"authorization", "x-goog-api-key"}}
+    return GeminiRequest(nth=len(calls), path=asked[1], model=asked[2], headers=shown, body=body)
+
+
+def _refusal(status: Status) -> bytes:
+    body = json.dumps(_error(status), indent=2).encode()
+    head = _HEAD % (status.code, "Refused", "application/json; charset=UTF-8", f"Content-Length: {len(body)}")
+    return head.encode() + body
+
+
+def _error(step: Status) -> Mapping[str, Any]:
+    return {"error": {"code": step.code, "message": step.message, "status": _NAMES.get(step.code, "UNKNOWN")}}
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text) // 4)  # about one per 4 characters

@@ -9,16 +9,13 @@ import asyncio
 import contextlib
 import enum
 import socket
-import struct
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
 
-HOST = "127.0.0.1"
-MAX_HEAD_BYTES = 64 * 1024
-_READ_BYTES = 64 * 1024
-_LINGER_S = 5.0
+from streamgap.demo.loopback import HOST, MAX_HEAD_BYTES, READ_BYTES, Loopback, completes, finish, reset
+
 _HEAD_END = b"\r\n\r\n"
 _HOP_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection"})
 _BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -44,7 +41,7 @@ class Habits:
     """How much and how long a hoarder holds.
 
     4096 bytes over an answer of 6 kB in 2 s make steps with gaps above 1 s. `max_held_bytes` bounds what one
-    connection may hold (its sockets buffer 192 KiB more): past it the hoarder gives in and passes what it has and all that follows.
+    connection may hold, beside 192 KiB in its sockets: past it the hoarder gives in, and the rest passes.
     """
 
     hold_s: float = 3.0
@@ -81,32 +78,23 @@ class Hoarder:
         self.port = port
         self._upstream = (upstream_host, upstream_port)
         self._prefixes = sorted(prefixes.items(), key=lambda item: len(item[0]), reverse=True)
-        self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, HOST, self.port, limit=MAX_HEAD_BYTES)
-        self.port = self._server.sockets[0].getsockname()[1]
+        listener = socket.create_server((HOST, self.port))
+        self.port = listener.getsockname()[1]
+        self._loopback = await Loopback(self._serve, listener).__aenter__()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = asyncio.create_task(self._serve(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
+    async def __aexit__(self, exc_type: object, *_: object) -> None:
+        await self._loopback.__aexit__()
+        if self._loopback.errors and exc_type is None:
+            raise self._loopback.errors[0]
 
     async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         # Suppressed: a client that left before it had asked, or asked with a head past the bound.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            try:
-                head = await client.readuntil(_HEAD_END)
-                await self._forward(head, client, to_client)
-            finally:
-                to_client.transport.abort()
+            head = await client.readuntil(_HEAD_END)
+            await self._forward(head, client, to_client)
 
     async def _forward(self, head: bytes, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         try:
@@ -137,7 +125,7 @@ class Hoarder:
             await self._hoard(held, upstream, to_client, mode)
             while True:
                 async with asyncio.timeout(patience_s):
-                    held += await upstream.read(_READ_BYTES)
+                    held += await upstream.read(READ_BYTES)
                 if not held:
                     return
                 await _flush(held, to_client)
@@ -155,13 +143,13 @@ class Hoarder:
         if mode is Mode.HOLD_ALL:
             await _gather(held, upstream, max_bytes=habits.max_held_bytes)
         elif mode is Mode.HOLD_FIRST:
-            held += await upstream.read(_READ_BYTES)
+            held += await upstream.read(READ_BYTES)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(habits.hold_s):
                     await _gather(held, upstream, max_bytes=habits.max_held_bytes)
         elif mode is Mode.BLOCKS:
             block_bytes = min(habits.block_bytes, habits.max_held_bytes)
-            while data := await upstream.read(_READ_BYTES):
+            while data := await upstream.read(READ_BYTES):
                 held += data
                 whole = held[: len(held) - len(held) % block_bytes]
                 del held[: len(whole)]
@@ -179,48 +167,10 @@ async def one_per_mode(
         yield {hoarder.mode: await stack.enter_async_context(hoarder) for hoarder in hoarders}
 
 
-async def completes(work: Coroutine[None, None, None], *, before: Coroutine[None, None, None]) -> bool:
-    """Run `work` until it ends, or drop it when `before` ends first; tell whether it ended. Its errors are raised."""
-    working, other = asyncio.create_task(work), asyncio.create_task(before)
-    try:
-        await asyncio.wait({working, other}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-        return working.done()
-    finally:
-        working.cancel()
-        other.cancel()
-        await asyncio.gather(working, other, return_exceptions=True)
-
-
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Break the connection with RST; what the peer has not yet read may be lost, as on a real reset."""
-    if not writer.is_closing():
-        sock: socket.socket = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-
-
-async def finish(writer: asyncio.StreamWriter, reader: asyncio.StreamReader) -> None:
-    """Send FIN and give the peer 5 s to read what is left and to leave; closing on unread bytes would send RST."""
-    if not writer.is_closing():
-        writer.write_eof()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_S):
-            await until_gone(reader)
-
-
-async def until_gone(reader: asyncio.StreamReader) -> None:
-    """Return as soon as the peer has sent FIN or RST; anything it says before that is dropped."""
-    with contextlib.suppress(ConnectionError):
-        while await reader.read(_READ_BYTES):
-            pass
-
-
 async def _upload(client: asyncio.StreamReader, to_upstream: asyncio.StreamWriter) -> None:
     """Pass the request's body on, and return as soon as the client leaves: upstream's refusal does not end it."""
     with contextlib.suppress(ConnectionError):
-        while data := await client.read(_READ_BYTES):
+        while data := await client.read(READ_BYTES):
             with contextlib.suppress(ConnectionError):
                 await _flush(bytearray(data), to_upstream)
 
@@ -244,7 +194,7 @@ def _with_connection_close(head: bytes) -> bytes:
 
 
 async def _gather(held: bytearray, upstream: asyncio.StreamReader, *, max_bytes: int) -> None:
-    while len(held) < max_bytes and (data := await upstream.read(_READ_BYTES)):
+    while len(held) < max_bytes and (data := await upstream.read(READ_BYTES)):
         held += data
 
 

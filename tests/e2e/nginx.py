@@ -1,0 +1,51 @@
+"""A real nginx in front of the app, configured the ways people have it.
+
+`passing`  `proxy_buffering off` behind TLS.
+`cured`    nothing but defaults behind TLS, and the app's own anti-buffering headers reach it.
+`tls`      the same defaults, but the headers do not reach it (another hop ate them, or the app never sent them): the
+           case that works on localhost and hoards in production, since only TLS collects a 16 KiB record.
+`gzip`     gzip on `text/event-stream` with buffering on, in clear.
+"""
+
+import subprocess
+from pathlib import Path
+
+SCHEMES = {"passing": "https", "cured": "https", "tls": "https", "gzip": "http"}
+CONFIG = """
+daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+  uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+  ssl_certificate {directory}/cert.pem; ssl_certificate_key {directory}/key.pem;
+  server {{
+    listen 127.0.0.1:{passing} ssl;
+    location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_set_header X-Bare 1; proxy_buffering off; }}
+  }}
+  server {{
+    listen 127.0.0.1:{cured} ssl;
+    location / {{ proxy_pass http://127.0.0.1:{upstream}; }}
+  }}
+  server {{
+    listen 127.0.0.1:{tls} ssl;
+    location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_set_header X-Bare 1; }}
+  }}
+  server {{
+    listen 127.0.0.1:{gzip};
+    gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;
+    location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_set_header X-Bare 1; proxy_buffering on; }}
+  }}
+}}
+"""
+
+
+def write_config(directory: Path, *, upstream: int, ports: dict[str, int]) -> Path:
+    """Write nginx.conf and a self-signed certificate into `directory`; `ports` are those of the servers by name."""
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem"), "-days", "2"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*command, *made, *subject], check=True, capture_output=True)
+    config = directory / "nginx.conf"
+    config.write_text(CONFIG.format(directory=directory, upstream=upstream, **ports))
+    return config

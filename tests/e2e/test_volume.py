@@ -1,0 +1,37 @@
+"""Many streams at once: nearly all join, none joins twice, and the books balance."""
+
+import pytest
+
+from e2e.conftest import TTL_S, Stack, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
+
+STREAMS = 200
+
+
+async def test_two_hundred_streams_join_once(stack: Stack) -> None:
+    """Of 200 streams at least 99 % join, the joined counters of both sides agree, and the residual stays 0."""
+    before = await stack.metrics()
+    calls_before = len(stack.fake.calls)
+    sids = [f"volume-{nth:04d}" for nth in range(STREAMS)]
+    pages = [stack.page("passing") for _ in range(4)]
+    results = []
+    for nth, opening in enumerate(pages):
+        async with opening as page:
+            results += await page.evaluate(
+                "([via, sids]) => runMany(via, sids, 5)", [("fetch", "eventsource")[nth % 2], sids[nth::4]]
+            )
+    assert [r["cut"] for r in results] == [None] * STREAMS
+
+    async def settled() -> dict[str, float] | None:
+        now = await stack.metrics()
+        return now if now['streamgap_pending{half="client"}'] == now['streamgap_pending{half="server"}'] == 0 else None
+
+    after = await until(settled, "every half to be joined or counted", patience_s=TTL_S * 4)
+    grown = {series: value - before.get(series, 0.0) for series, value in after.items()}
+    joined = grown['streamgap_reports_joined_total{half="client"}']
+    assert joined == grown['streamgap_reports_joined_total{half="server"}']
+    assert 0.99 * STREAMS <= joined <= STREAMS
+    assert joined == sum(v for s, v in grown.items() if s.startswith("streamgap_streams_total"))
+    assert after['streamgap_residual{half="client"}'] == after['streamgap_residual{half="server"}'] == 0
+    assert len(stack.fake.calls) - calls_before == STREAMS
