@@ -81,11 +81,13 @@ BLOCKS = [PACE[min(i // 25 * 25 + 24, len(PACE) - 1)] for i in range(len(PACE))]
         (Verdict.CUT, {}, {"offsets_ms": PACE[:20], "end": "error"}),
         (Verdict.CUT, {}, {"offsets_ms": PACE[:20], "end": "done"}),
         (Verdict.CUT, {}, {"offsets_ms": [], "end": "error", "dur": 700.0}),
+        (Verdict.CUT, {"outcome": Outcome.CLIENT_GONE}, {"end": "error"}),
         (Verdict.FLOWING, {"outcome": Outcome.CLIENT_GONE}, {"offsets_ms": PACE[:20], "end": "left"}),
         (Verdict.INCOMPLETE, {"outcome": Outcome.UPSTREAM_ERROR}, {}),
         (Verdict.INCOMPLETE, {"offsets_ms": [], "outcome": Outcome.UPSTREAM_ERROR}, {"offsets_ms": [], "end": "error"}),
         (Verdict.SLOW_PAGE, {}, {"paint": PACE[0] + 1500.0}),
         (Verdict.SLOW_PAGE, {}, {"offsets_ms": HELD_FIRST, "busy": 2900.0}),
+        (Verdict.HELD, {}, {"offsets_ms": HELD_FIRST, "hidden": 2900.0}),
         (
             Verdict.SLOW_APP,
             {"call": 1500.0, "answer": 1600.0, "offsets_ms": [t + 1500.0 for t in PACE]},

@@ -16,6 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from e2e.nginx import SCHEMES, write_config
+from streamgap.alerting.profile import Profile
 from streamgap.demo.fake_gemini import FakeGemini, GeminiRequest, Sleep, Step, Text
 from streamgap.demo.processes import find_program, free_port, running
 
@@ -26,6 +27,7 @@ FIRST_S = 0.3
 EVERY_S = 0.05
 PATIENCE_S = 30.0
 TTL_S = 4.0
+WINDOW_S = Profile.compressed(60).client_window_s
 CHROMIUM = os.environ.get("STREAMGAP_CHROMIUM", "/usr/bin/chromium")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
@@ -62,6 +64,7 @@ class Stack:
     app_port: int
     ports: dict[str, int]
     browser: Browser
+    collecting: contextlib.AsyncExitStack
 
     @property
     def admin(self) -> str:
@@ -112,19 +115,24 @@ class Stack:
             "--admin-bind": f"127.0.0.1:{self.admin_port}",
             "--allow-origin": ",".join(origins),
             "--ttl-s": str(TTL_S),
+            "--window-s": str(WINDOW_S),
             "--client-rate": "1000",
             "--client-burst": "1000",
         }
         return [sys.executable, "-m", "streamgap", "serve", *(word for pair in options.items() for word in pair)]
 
-    @contextlib.asynccontextmanager
-    async def collector(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run the collector and wait until it is ready."""
-        async with running(self.collector_command(), log=self.directory / "collector.log") as process:
-            await until(lambda: self._answers(f"{self.admin}/readyz"), "the collector")
-            yield process
+    async def start_collector(self) -> None:
+        """Run the collector until `closing` is left or it is restarted, and wait until it is ready."""
+        log = self.directory / "collector.log"
+        await self.collecting.enter_async_context(running(self.collector_command(), log=log))
+        await until(lambda: self.answers(f"{self.admin}/readyz"), "the collector")
 
-    async def _answers(self, url: str) -> bool:
+    async def restart_collector(self) -> None:
+        """End the collector by SIGTERM and start it anew."""
+        await self.collecting.aclose()
+        await self.start_collector()
+
+    async def answers(self, url: str) -> bool:
         return (await self.http.get(url)).is_success
 
 
@@ -140,7 +148,7 @@ async def running_app(stack: Stack) -> AsyncIterator[None]:
     server = [sys.executable, "-m", "uvicorn", "--factory", "e2e.origin:make_app", "--port", str(stack.app_port)]
     command = ["env", *(f"{name}={value}" for name, value in env.items()), *server]
     async with running(command, log=stack.directory / "app.log"):
-        await until(lambda: stack._answers(f"http://127.0.0.1:{stack.app_port}/page"), "the app")
+        await until(lambda: stack.answers(f"http://127.0.0.1:{stack.app_port}/page"), "the app")
         yield
 
 
@@ -162,8 +170,9 @@ async def stack(tmp_path_factory: Any) -> AsyncIterator[Stack]:
             app_port=free_port(),
             ports={path: free_port() for path in SCHEMES},
             browser=browser,
+            collecting=await closing.enter_async_context(contextlib.AsyncExitStack()),
         )
-        await closing.enter_async_context(stack.collector())
+        await stack.start_collector()
         await closing.enter_async_context(running_app(stack))
         config = write_config(directory, upstream=stack.app_port, ports=stack.ports)
         nginx = find_program("nginx", "/usr/sbin/nginx") or "/usr/sbin/nginx"

@@ -1,5 +1,6 @@
 """What the demo knows of its own streams: which path each took, what became of it, and what the pager said."""
 
+import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from statistics import median
@@ -13,12 +14,16 @@ MAX_STREAMS = 2000
 
 
 class Desk:
-    """A sink of joined streams that remembers the last `MAX_STREAMS` streams by id, oldest forgotten first."""
+    """A sink of joined streams that remembers the last `MAX_STREAMS` streams by id, oldest forgotten first.
+
+    `changed` is set whenever a stream has been joined; whoever waits for it clears it.
+    """
 
     def __init__(self) -> None:
         self._paths: OrderedDict[str, DemoPath] = OrderedDict()
         self._joined: dict[str, JoinedStream] = {}
         self._alerts: dict[str, Mapping[str, Any]] = {}
+        self.changed = asyncio.Event()
 
     def started(self, sid: str, path: DemoPath) -> None:
         """Note that the stream `sid` goes along `path`."""
@@ -31,6 +36,7 @@ class Desk:
         """Take one joined stream."""
         if stream.server.sid in self._paths:
             self._joined[stream.server.sid] = stream
+            self.changed.set()
 
     def paged(self, notification: Mapping[str, Any]) -> None:
         """Take one Alertmanager webhook notification (its version 4 body)."""
@@ -57,6 +63,11 @@ class Desk:
                 for name, alert in sorted(self._alerts.items())
             ],
         }
+
+    @property
+    def started_count(self) -> int:
+        """How many streams have started (of the last `MAX_STREAMS`)."""
+        return len(self._paths)
 
     @property
     def waiting(self) -> int:

@@ -51,6 +51,8 @@ async def run_pager(
         f"--storage.tsdb.path={directory / 'prometheus'}",
         f"--web.listen-address=127.0.0.1:{ports[0]}",
         "--enable-feature=exemplar-storage",
+        # Both start at once: a first notification that finds no Alertmanager is not to wait the usual minute.
+        "--rules.alert.resend-delay=1s",
     ]
     async with (
         running(alerting, log=directory / "alertmanager.log"),

@@ -32,4 +32,4 @@ EXPECTED = {
     DemoPath.CUT_IDLE: Verdict.CUT,
 }
 # The idle timer is shorter than the pause in the middle of the answer (script.PAUSE_S), and no verdict blames a pause.
-HABITS = Habits(hold_s=2.5, block_bytes=2048, idle_s=0.9)
+HABITS = Habits(hold_s=2.0, block_bytes=900, idle_s=0.9)

@@ -1,0 +1,213 @@
+"""What the dashboard shows: the first row answers "is it flowing?", the others say since when, where and whose."""
+
+from collections.abc import Mapping
+
+from streamgap.alerting.panels import Panel, Query, Row
+from streamgap.alerting.profile import PRODUCTION
+from streamgap.alerting.promql import increase, quantile, rate, series, summed
+from streamgap.alerting.render import duration
+from streamgap.alerting.spec import HELD_SHARE_FAST, WIDE_GAP_S, held_share
+from streamgap.core import catalog
+from streamgap.core.catalog import Metric, Verdict
+
+_ROUTE = 'route=~"$route"'
+_STEP = "$__rate_interval"
+_FAST = duration(PRODUCTION.fast_s)
+_JOINED_SHARE_LEAST = 0.5
+_VERDICT_COLORS: Mapping[str, str] = {
+    Verdict.HELD: "red",
+    Verdict.CUT: "dark-red",
+    Verdict.SLOW_PAGE: "orange",
+    Verdict.SLOW_APP: "yellow",
+    Verdict.SLOW_MODEL: "purple",
+    Verdict.ABANDONED: "blue",
+    Verdict.INCOMPLETE: "text",
+    Verdict.FLOWING: "green",
+}
+
+
+def _p95(metric: Metric, window: str = _STEP, *, by: tuple[str, ...] = ()) -> str:
+    return quantile(0.95, metric, window, _ROUTE, by=by)
+
+
+def _both_ttfc(window: str) -> tuple[Query, Query]:
+    return (
+        Query(expr=_p95(catalog.SERVER_TTFC, window), legend="server"),
+        Query(expr=_p95(catalog.CLIENT_TTFC, window), legend="client"),
+    )
+
+
+def _verdict_share() -> str:
+    streams = rate(catalog.STREAMS, _STEP, _ROUTE)
+    return f"{summed(streams, 'verdict')} / ignoring (verdict) group_left () {summed(streams)}"
+
+
+def _joined_share() -> str:
+    joined, finished = (summed(increase(metric, _FAST, _ROUTE)) for metric in (catalog.STREAMS, catalog.SERVER_STREAMS))
+    # A stream may join a minute after it was counted as finished, so a window can hold more joins than ends.
+    return f"clamp_max({joined} / {finished}, 1)"
+
+
+def _mean_per_stage() -> str:
+    seconds = summed(rate(catalog.STAGE, _STEP, _ROUTE, part="_sum"), "stage")
+    return f"{seconds} / {summed(rate(catalog.STAGE, _STEP, _ROUTE, part='_count'), 'stage')}"
+
+
+ANSWER = Row(
+    title="Is it flowing?",
+    panels=(
+        Panel(
+            title="People held now",
+            description=f"Share of people whose worst answer of the last {_FAST} was held. Red: the page's limit.",
+            queries=(Query(expr=held_share(_FAST, _ROUTE, by=()), legend="held"),),
+            unit="percentunit",
+            kind="stat",
+            width=4,
+            height=5,
+            limit=HELD_SHARE_FAST,
+        ),
+        Panel(
+            title="Gap p95 now",
+            description=f"Client TTFC − server TTFC, last {_FAST}: what the path adds. Red: the ticket's limit.",
+            queries=(Query(expr=_p95(catalog.GAP, _FAST), legend="gap"),),
+            kind="stat",
+            width=4,
+            height=5,
+            limit=WIDE_GAP_S,
+        ),
+        Panel(
+            title="First chunk p95 now",
+            description=f"Time to first chunk with content, last {_FAST}, as the server and as the browser saw it.",
+            queries=_both_ttfc(_FAST),
+            kind="stat",
+            width=6,
+            height=5,
+        ),
+        Panel(
+            title="Streams joined",
+            description=f"Share of finished streams, last {_FAST}, whose browser reported. No panel shows the rest.",
+            queries=(Query(expr=_joined_share(), legend="joined"),),
+            unit="percentunit",
+            kind="stat",
+            width=4,
+            height=5,
+            limit=_JOINED_SHARE_LEAST,
+            good="above",
+            maximum=1,
+        ),
+        Panel(
+            title="Verdicts in view",
+            description="Joined streams by verdict over the time range of the dashboard.",
+            queries=(
+                Query(
+                    expr=summed(increase(catalog.STREAMS, "$__range", _ROUTE), "verdict"),
+                    legend="{{verdict}}",
+                    instant=True,
+                ),
+            ),
+            unit="short",
+            kind="bargauge",
+            width=6,
+            height=5,
+            colors=_VERDICT_COLORS,
+        ),
+    ),
+)
+
+PATH = Row(
+    title="The path",
+    panels=(
+        Panel(
+            title="Gap, p95",
+            description="Client TTFC − server TTFC by route. Dots open the stream's trace. Dashed: the ticket's limit.",
+            queries=(Query(expr=_p95(catalog.GAP, by=("route",)), exemplars=True),),
+            limit=WIDE_GAP_S,
+        ),
+        Panel(
+            title="People held back",
+            description=f"Share of people whose worst answer was held, by route and {_FAST}. Dashed: the page's limit.",
+            queries=(Query(expr=held_share(_FAST, _ROUTE)),),
+            unit="percentunit",
+            limit=HELD_SHARE_FAST,
+        ),
+        Panel(
+            title="Verdict share",
+            description="Joined streams by verdict, as a share of all.",
+            queries=(Query(expr=_verdict_share(), legend="{{verdict}}"),),
+            unit="percentunit",
+            stacked=True,
+            maximum=1,
+            colors=_VERDICT_COLORS,
+        ),
+        Panel(
+            title="Hold",
+            description="How long the path kept bytes, in streams per bucket. A second, higher band is a buffer.",
+            queries=(Query(expr=summed(increase(catalog.HOLD, _STEP, _ROUTE, part="_bucket"), "le"), legend="{{le}}"),),
+            unit="short",
+            kind="heatmap",
+        ),
+    ),
+)
+
+BOTH_SIDES = Row(
+    title="Both sides",
+    panels=(
+        Panel(
+            title="Time to first chunk, p95",
+            description="First chunk with content. Client far above server: the path. Both high: app or model.",
+            queries=_both_ttfc(_STEP),
+        ),
+        Panel(
+            title="Where the first chunk's time went",
+            description="Mean per stage: app, model and path make up the client's TTFC, page follows it.",
+            queries=(Query(expr=_mean_per_stage(), legend="{{stage}}"),),
+            stacked=True,
+        ),
+        Panel(
+            title="Chunk gap, p95",
+            description="Time between consecutive chunks, every gap of every joined stream.",
+            queries=(Query(expr=_p95(catalog.CHUNK_GAP, by=("side",)), legend="{{side}}"),),
+        ),
+        Panel(
+            title="Longest chunk gap of a stream, p95",
+            description="The longest pause of each stream. Client above server: chunks are let through in blocks.",
+            queries=(Query(expr=_p95(catalog.LONGEST_CHUNK_GAP, by=("side",)), legend="{{side}}"),),
+        ),
+    ),
+)
+
+DATA_QUALITY = Row(
+    title="Data quality",
+    panels=(
+        Panel(
+            title="Reports rejected",
+            description="Halves refused per second, by reason. `origin` or `schema` after a deploy: the beacon.",
+            queries=(
+                Query(
+                    expr=f"{summed(rate(catalog.REJECTED, _STEP), 'half', 'reason')} > 0", legend="{{half}} {{reason}}"
+                ),
+            ),
+            unit="reqps",
+            width=8,
+        ),
+        Panel(
+            title="Halves unmatched",
+            description="Accepted halves per second whose other half never came, by reason.",
+            queries=(
+                Query(expr=summed(rate(catalog.UNMATCHED, _STEP), "half", "reason"), legend="{{half}} {{reason}}"),
+            ),
+            unit="reqps",
+            width=8,
+        ),
+        Panel(
+            title="Residual",
+            description="Halves that were lost uncounted. Anything but 0 is a defect of the collector.",
+            queries=(Query(expr=series(catalog.RESIDUAL), legend="{{instance}} {{half}}"),),
+            unit="short",
+            width=8,
+            minimum=None,
+        ),
+    ),
+)
+
+ROWS = (ANSWER, PATH, BOTH_SIDES, DATA_QUALITY)

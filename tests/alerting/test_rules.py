@@ -1,0 +1,181 @@
+"""Each alert fires when it should and is quiet when it should be, in promtool's own evaluation.
+
+A scenario is written in minutes; under the compressed profile its minutes are seconds.
+"""
+
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from streamgap.alerting import PRODUCTION, Profile, prometheus_rules
+from streamgap.alerting.render import duration
+from streamgap.alerting.spec import alerts
+
+Firing = Mapping[int, Sequence[Mapping[str, str]]]
+"""The label sets an alert fires with, by minute."""
+
+CHAT = {"route": "/chat"}
+HELD = 'streamgap_client_windows_total{route="/chat",verdict="held"}'
+FLOWING = 'streamgap_client_windows_total{route="/chat",verdict="flowing"}'
+NARROW = 'streamgap_gap_seconds_bucket{route="/chat",model="m",le="1.0"}'
+GAPS = 'streamgap_gap_seconds_count{route="/chat",model="m"}'
+SERVER = 'streamgap_reports_accepted_total{half="server"}'
+CLIENT = 'streamgap_reports_accepted_total{half="client"}'
+RESIDUAL = 'streamgap_residual{half="client",instance="a"}'
+BUILD = 'streamgap_build_info{version="1"}'
+
+
+def promtool(*arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Runs promtool on the rules of one profile, in a directory of its own."""
+
+    directory: Path
+    profile: Profile
+    minute_s: float
+
+    def expect(self, series: Mapping[str, str], firing: Mapping[str, Firing]) -> None:
+        """Check what fires, given each series' value minute by minute."""
+        (self.directory / "rules.yml").write_text(prometheus_rules(self.profile), encoding="utf-8")
+        checks = [
+            {
+                "eval_time": duration(minute * self.minute_s),
+                "alertname": name,
+                "exp_alerts": [self._expected(name, labels) for labels in fired],
+            }
+            for name, by_minute in firing.items()
+            for minute, fired in by_minute.items()
+        ]
+        test = {
+            "interval": duration(self.minute_s),
+            "input_series": [{"series": name, "values": values} for name, values in series.items()],
+            "alert_rule_test": checks,
+        }
+        step = duration(self.profile.eval_interval_s)
+        document = {"rule_files": ["rules.yml"], "evaluation_interval": step, "tests": [test]}
+        (self.directory / "test.yml").write_text(yaml.safe_dump(document, width=10_000), encoding="utf-8")
+        promtool("test", "rules", str(self.directory / "test.yml"))
+
+    def _expected(self, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+        (alert,) = (alert for alert in alerts(self.profile) if alert.name == name)
+        texts = {
+            key: re.sub(r"{{ \.Labels\.(\w+) }}", lambda found: labels[found[1]], text)
+            for key, text in alert.annotations.items()
+        }
+        return {"exp_labels": {**alert.labels, **labels}, "exp_annotations": texts}
+
+
+@pytest.fixture(params=[1, 60], ids=["production", "compressed"])
+def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Scenario:
+    factor: int = request.param
+    return Scenario(directory=tmp_path, profile=Profile.compressed(factor), minute_s=60 / factor)
+
+
+@pytest.mark.parametrize("profile", [PRODUCTION, Profile.compressed(60)], ids=["production", "compressed"])
+def test_promtool_accepts_the_rules(profile: Profile, tmp_path: Path) -> None:
+    """The rule file is valid Prometheus, whatever the time constants."""
+    (tmp_path / "rules.yml").write_text(prometheus_rules(profile), encoding="utf-8")
+    promtool("check", "rules", str(tmp_path / "rules.yml"))
+
+
+def test_one_group_stays_within_a_hosted_rulers_limit() -> None:
+    """Hosted rulers take at most 20 rules a group."""
+    (group,) = yaml.safe_load(prometheus_rules())["groups"]
+    assert len(group["rules"]) <= 20
+
+
+def test_a_healthy_day_is_quiet(scenario: Scenario) -> None:
+    """One person in a hundred held, one gap in fifty wide, all joined: only the watchdog speaks."""
+    series = {
+        HELD: "0+1x360",
+        FLOWING: "0+99x360",
+        GAPS: "0+100x360",
+        NARROW: "0+98x360",
+        SERVER: "0+100x360",
+        CLIENT: "0+100x360",
+        RESIDUAL: "0+0x360",
+        BUILD: "1+0x360",
+    }
+    firing: dict[str, Firing] = {
+        alert.name: dict.fromkeys((1, 12, 61, 200, 359), [{}] if alert.name == "StreamgapWatchdog" else ())
+        for alert in alerts(scenario.profile)
+    }
+    scenario.expect(series, firing)
+
+
+def test_a_sudden_hold_pages_within_ten_minutes(scenario: Scenario) -> None:
+    """From minute 60 one person in four is held: the page stands before minute 68, for the held route only."""
+    other = FLOWING.replace("/chat", "/search")
+    series = {HELD: "0+0x60 2+2x60", FLOWING: "0+8x60 486+6x60", other: "0+10x120"}
+    scenario.expect(series, {"StreamgapPathHolding": {59: [], 68: [CHAT], 75: [CHAT]}})
+
+
+def test_a_slow_leak_pages_by_the_long_window(scenario: Scenario) -> None:
+    """Two in twenty-five held is below the ten-minute limit and above the hour's."""
+    scenario.expect({HELD: "0+2x120", FLOWING: "0+23x120"}, {"StreamgapPathHolding": {60: [CHAT], 119: [CHAT]}})
+
+
+def test_four_people_at_night_wake_nobody(scenario: Scenario) -> None:
+    """Four of four held is a share of 1, and still too few: extrapolation must not make five of them."""
+    series = {HELD: "0+0x60 1+1x3 4+0x60", FLOWING: "0+0x120"}
+    scenario.expect(series, {"StreamgapPathHolding": dict.fromkeys(range(60, 80), ())})
+
+
+def test_the_fifth_person_at_night_pages(scenario: Scenario) -> None:
+    """Five of five held in ten minutes is enough."""
+    series = {HELD: "0+0x60 1+1x4 5+0x60", FLOWING: "0+0x120"}
+    scenario.expect(series, {"StreamgapPathHolding": {67: [CHAT]}})
+
+
+def test_the_page_ends_after_the_path_is_healed(scenario: Scenario) -> None:
+    """Healed at minute 80, the page outlives the recency window and `keep_firing_for`, and then it is over."""
+    series = {HELD: "0+0x60 5+5x19 100+0x100", FLOWING: "0+10x60 605+5x19 710+10x100"}
+    scenario.expect(series, {"StreamgapPathHolding": {70: [CHAT], 105: [CHAT], 115: [], 150: []}})
+
+
+def test_wide_gaps_make_a_ticket(scenario: Scenario) -> None:
+    """One stream in five beyond a second for an hour."""
+    series = {GAPS: "0+10x120", NARROW: "0+8x120"}
+    scenario.expect(series, {"StreamgapGapWide": {5: [], 75: [CHAT], 119: [CHAT]}})
+
+
+def test_a_few_wide_gaps_make_no_ticket(scenario: Scenario) -> None:
+    """Seven of seven in an hour is a share of 1 and too few; one in twenty is too small a share."""
+    few = {GAPS: "0+0x60 1+0x5 2+1x5 7+0x60", NARROW: "0+0x130"}
+    small = {GAPS.replace("/chat", "/s"): "0+100x130", NARROW.replace("/chat", "/s"): "0+95x130"}
+    scenario.expect(few | small, {"StreamgapGapWide": dict.fromkeys(range(60, 120, 5), ())})
+
+
+def test_silence_of_the_browsers_pages(scenario: Scenario) -> None:
+    """Streams finish and nobody reports: the page comes after its short wait, and goes with the first report."""
+    series = {SERVER: "0+5x120", CLIENT: "0+10x30 300+0x40 301+5x50"}
+    scenario.expect(series, {"StreamgapReportsSilent": {30: [], 44: [], 50: [{}], 70: [{}], 75: []}})
+
+
+def test_silence_of_both_halves_is_no_silence_of_browsers(scenario: Scenario) -> None:
+    """At night 29 streams in 15 minutes and no report is not yet proof."""
+    scenario.expect({SERVER: "0+1x120", CLIENT: "0+0x120"}, {"StreamgapReportsSilent": {20: [], 119: []}})
+
+
+def test_a_missing_collector_pages(scenario: Scenario) -> None:
+    """No collector's metrics for ten minutes, whether it vanished or never was."""
+    vanished: Firing = {60: [], 70: [], 72: [{}], 100: [{}]}
+    scenario.expect({BUILD: "1+0x60 stale _x60"}, {"StreamgapMetricsAbsent": vanished})
+    scenario.expect({BUILD: "_x120"}, {"StreamgapMetricsAbsent": {9: [], 11: [{}]}})
+
+
+def test_a_residual_makes_a_ticket(scenario: Scenario) -> None:
+    """A residual of either sign that stays is a ticket that names the half and the replica."""
+    series = {RESIDUAL: "0+0x20 -2+0x40", RESIDUAL.replace("client", "server"): "0+0x20 3+0x3 0+0x40"}
+    client = {"half": "client", "instance": "a"}
+    scenario.expect(series, {"StreamgapResidual": {20: [], 25: [], 32: [client], 50: [client]}})
