@@ -1,5 +1,8 @@
 """Many streams at once: nearly all join, none joins twice, and the books balance."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from e2e.conftest import TTL_S, Stack, until
@@ -7,6 +10,7 @@ from e2e.conftest import TTL_S, Stack, until
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 STREAMS = 200
+PEOPLE = 4
 
 
 async def test_two_hundred_streams_join_once(stack: Stack) -> None:
@@ -14,13 +18,14 @@ async def test_two_hundred_streams_join_once(stack: Stack) -> None:
     before = await stack.metrics()
     calls_before = len(stack.fake.calls)
     sids = [f"volume-{nth:04d}" for nth in range(STREAMS)]
-    pages = [stack.page("passing") for _ in range(4)]
-    results = []
-    for nth, opening in enumerate(pages):
-        async with opening as page:
-            results += await page.evaluate(
-                "([via, sids]) => runMany(via, sids, 5)", [("fetch", "eventsource")[nth % 2], sids[nth::4]]
-            )
+
+    async def person(nth: int) -> list[Any]:
+        via = ("fetch", "eventsource")[nth % 2]
+        async with stack.page("passing") as page:
+            got: list[Any] = await page.evaluate("([via, sids]) => runMany(via, sids, 5)", [via, sids[nth::PEOPLE]])
+            return got
+
+    results = [result for got in await asyncio.gather(*map(person, range(PEOPLE))) for result in got]
     assert [r["cut"] for r in results] == [None] * STREAMS
 
     async def settled() -> dict[str, float] | None:

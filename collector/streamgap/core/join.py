@@ -1,6 +1,5 @@
 """Two halves → one joined stream. Durations are subtracted, never timestamps, so the two clocks need not agree."""
 
-from collections.abc import Sequence
 from heapq import nlargest
 from itertools import count
 from operator import sub
@@ -37,8 +36,15 @@ class JoinedStream(msgspec.Struct, frozen=True, kw_only=True):
     app: float | None
     model: float | None
     page: float | None
-    stalls: tuple[Stall, ...]
     verdict: Verdict
+
+    @property
+    def stalls(self) -> tuple[Stall, ...]:
+        """The steps over which the path lost most time, longest first; worked out when asked for, joins are many."""
+        delays = _delays(self.server, self.client)
+        stride = max(self.server.stride, self.client.stride)
+        growth = nlargest(LONGEST_STALLS, zip(map(sub, delays[1:], delays), count(stride, stride), strict=False))
+        return tuple(Stall(index=index, path_ms=round(lost_ms, 3)) for lost_ms, index in growth if lost_ms > 0)
 
 
 def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> JoinedStream:
@@ -67,7 +73,6 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
         app=app,
         model=evidence.model,
         page=page,
-        stalls=_stalls(delays, max(server.stride, client.stride)),
         verdict=judge(server, client, evidence, thresholds),
     )
 
@@ -78,12 +83,6 @@ def _delays(server: ServerHalf, client: ClientHalf) -> list[float]:
         return []
     written, arrived = shared(server.at, server.stride, client.at, client.stride)
     return list(map(sub, arrived, written))
-
-
-def _stalls(delays: Sequence[float], stride: int) -> tuple[Stall, ...]:
-    """Return the steps over which the path lost most time, longest first."""
-    growth = nlargest(LONGEST_STALLS, zip(map(sub, delays[1:], delays), count(stride, stride), strict=False))
-    return tuple(Stall(index=index, path_ms=round(lost_ms, 3)) for lost_ms, index in growth if lost_ms > 0)
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

@@ -6,6 +6,8 @@ demonstrably sat on content; lost content is *cut*; then bytes that waited on th
 
 from dataclasses import dataclass
 
+import msgspec
+
 from streamgap.core.catalog import Outcome, Verdict
 from streamgap.core.wire import ClientHalf, ServerHalf
 
@@ -35,8 +37,7 @@ class Thresholds:
 DEFAULT_THRESHOLDS = Thresholds()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The differences between the halves that a verdict rests on, in ms; None where unknown."""
 
     gap: float | None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 import uvicorn
+from fastapi import FastAPI
 from google import genai
 from google.genai import types
 
@@ -56,7 +57,7 @@ class _AppServer(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _serving(app: object, sock: socket.socket) -> AsyncIterator[None]:
+async def _serving(app: FastAPI, sock: socket.socket) -> AsyncIterator[None]:
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
     server = _AppServer(config)
     task = asyncio.create_task(server.serve(sockets=[sock]))
