@@ -1,0 +1,124 @@
+"""Every block of the README is run as it stands."""
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import pytest_asyncio
+from playwright.async_api import async_playwright
+
+from e2e.conftest import CHROMIUM, CHROMIUM_FLAGS, until
+from streamgap.demo.fake_gemini import FakeGemini, paced
+from streamgap.demo.processes import free_port, running
+
+ROOT = Path(__file__).parents[1]
+TEXT = "Two clocks that never meet.\n\nevent: done\n"
+pytestmark = pytest.mark.slow
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's code blocks in `language`."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+# The README's app, and beside it the pages its other blocks are put into.
+PAGES = """
+from fastapi.responses import FileResponse, HTMLResponse
+from readme_app import app
+
+@app.get("/html")
+async def html() -> HTMLResponse:
+    return HTMLResponse("<!doctype html><title>readme</title><body>" + {html!r})
+
+@app.get("/js")
+async def js() -> HTMLResponse:
+    importmap = '<script type="importmap">{{"imports": {{"@streamgap/beacon": "/index.js"}}}}</script>'
+    script = "<script type=module>" + {js!r} + "</script>"
+    return HTMLResponse("<!doctype html><title>readme</title><body>" + importmap + script)
+
+@app.get("/index.js")
+async def module() -> FileResponse:
+    return FileResponse({module!r}, media_type="text/javascript")
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def app_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Run the README's Python block under uvicorn, with the fake where Gemini would be."""
+    directory = tmp_path_factory.mktemp("readme")
+    (python,), (html,), (js,) = blocks("python"), blocks("html"), blocks("js")
+    (directory / "readme_app.py").write_text(python)
+    module = str(ROOT / "beacon_js" / "dist" / "index.js")
+    (directory / "readme_pages.py").write_text(PAGES.format(html=html, js=js, module=module))
+    port = free_port()
+    with FakeGemini(paced(TEXT, first_s=0.1, every_s=0.02)) as fake:
+        env = [f"GOOGLE_GEMINI_BASE_URL={fake.base_url}", "GEMINI_API_KEY=fake", f"PYTHONPATH={directory}"]
+        server = ["env", *env, sys.executable, "-m", "uvicorn", "readme_pages:app", "--port", str(port)]
+        url = f"http://127.0.0.1:{port}"
+        async with running(server, log=directory / "app.log"), httpx2.AsyncClient() as http:
+
+            async def up() -> bool:
+                return (await http.get(f"{url}/html")).is_success
+
+            await until(up, "the README's app")
+            yield url
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("page", ["html", "js"])
+async def test_the_app_and_the_page_stream_and_join(app_url: str, page: str) -> None:
+    """Python block and page block together: the answer arrives whole, and the collector joins the stream."""
+    async with async_playwright() as playwright, httpx2.AsyncClient() as http:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        shown = await browser.new_page()
+        errors: list[str] = []
+        shown.on("pageerror", lambda error: errors.append(str(error)))
+        before = await _joined(http, app_url)
+        await shown.goto(f"{app_url}/{page}")
+        expected = "never" if page == "js" else TEXT.split("\n", 1)[0]
+        await shown.wait_for_function("text => document.body.textContent.includes(text)", arg=expected)
+
+        async def joined() -> bool:
+            return len(await _joined(http, app_url)) == len(before) + 1
+
+        assert await until(joined, "the stream to be joined")
+        await browser.close()
+    assert errors == []
+
+
+async def _joined(http: httpx2.AsyncClient, app_url: str) -> list[Any]:
+    streams: list[Any] = (await http.get(f"{app_url}/internal/streamgap/live/snapshot")).json()["streams"]
+    return streams
+
+
+def test_the_make_commands_exist() -> None:
+    """Each `make` line names a target that the Makefile can plan."""
+    targets = re.findall(r"^make (\w+)", "".join(blocks("sh")), re.MULTILINE)
+    assert targets == ["demo", "test"]
+    for target in targets:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+async def test_the_serve_command_serves(tmp_path: Path) -> None:
+    """The `streamgap serve` line starts, says where it listens, and ends with 0 on SIGTERM."""
+    line = next(block for block in blocks("sh") if "serve" in block)
+    words = line.replace("0.0.0.0:8790", "127.0.0.1:0").split()
+    command = [shutil.which("streamgap", path=str(Path(sys.executable).parent)) or words[0], *words[1:]]
+    log = tmp_path / "serve.log"
+    async with running([*command, "--admin-bind", "127.0.0.1:0"], log=log) as process:
+
+        async def announced() -> bool:
+            await asyncio.sleep(0)
+            return "integrity" in log.read_text()
+
+        await until(announced, "the collector to say where its script is")
+        process.terminate()
+        assert await process.wait() == 0, os.linesep + log.read_text()
