@@ -63,6 +63,8 @@ GOOD = msgspec.json.decode(dump_client(client_half([10.0, 20.0])))
         ({"dur": -1}, ">= 0"),
         ({"dur": 3_600_001}, "<= 3600000"),
         ({"gaps": [0] * 16}, "length <= 15"),
+        ({"gaps": [2]}, "expected fewer gaps than count 2, got 2"),
+        ({"gaps": [1], "count": 0, "at": []}, "expected fewer gaps than count 0, got 1"),
         ({"end": "finished"}, r"\$\.end"),
         ({"prompt": "hello"}, "unknown field `prompt`"),
     ],

@@ -65,7 +65,7 @@ class Half(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ClientHalf(Half, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """The browser's half: the body of `POST /v1/beacon`.
 
-    `page` is a random id of one page load, never stored; `n` numbers the reports of one stream (highest wins) and
+    `page` is a random id of one page load, kept for one client window; `n` numbers the reports of one stream (highest wins) and
     `final` says that none will follow. `head`, `byte` and `paint` are headers, first body byte and first paint after
     the first chunk. `wait` is the time the browser queued the request before sending it. `hidden` and `busy` are ms
     the tab was hidden or its main thread blocked (None where the browser cannot tell); `tries` counts reconnects.
@@ -196,7 +196,11 @@ def unpack_server(payload: bytes) -> ServerHalf:
 
 
 def _consistent(half: H, where: str) -> H:
-    """Refuse a half whose parts contradict each other: the offsets must be as many as count and stride say."""
+    """Refuse a half whose parts contradict each other.
+
+    The offsets must be as many as count and stride say and never decrease, and fewer gaps than chunks be claimed: one
+    report must not fill a histogram.
+    """
     stride, kept = half.stride, len(half.at)
     if stride & (stride - 1):
         raise InvalidReportError(f"{where}: expected stride to be a power of two, got {stride}", reason=Reason.SCHEMA)
@@ -205,6 +209,10 @@ def _consistent(half: H, where: str) -> H:
         raise InvalidReportError(
             f"{where}: expected {expected} offsets for count {half.count} and stride {stride}, got {kept}",
             reason=Reason.SCHEMA,
+        )
+    if half.gaps and sum(half.gaps) >= max(half.count, 1):
+        raise InvalidReportError(
+            f"{where}: expected fewer gaps than count {half.count}, got {sum(half.gaps)}", reason=Reason.SCHEMA
         )
     if kept and (half.last is None or half.last < half.at[-1]):
         raise InvalidReportError(

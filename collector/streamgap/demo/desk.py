@@ -42,6 +42,9 @@ class Desk:
         """Take one Alertmanager webhook notification (its version 4 body)."""
         for alert in notification.get("alerts", []):
             labels = alert.get("labels", {})
+            if labels.get("severity") == "none":
+                # The watchdog fires for ever: it would only hide that the others are quiet.
+                continue
             self._alerts[f"{labels.get('alertname')} {labels.get('route', '')}".strip()] = alert
 
     def firing(self) -> list[str]:

@@ -18,7 +18,7 @@ A streamed answer is a **row of small writes**. Every program between the app an
 - a compressor that waits for enough to squeeze,
 - a worker that serves one stream after the other.
 
-Each of them answers 200 and logs nothing. The person at the screen sees six seconds of silence and then a wall 🧱 of \
+Each of them answers 200 and logs nothing. The person at the screen sees six seconds of silence and then a wall of \
 text.
 
 ```

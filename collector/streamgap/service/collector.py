@@ -88,12 +88,12 @@ class Collector:
 
     def start(self) -> None:
         """Begin to expire what waits, on the running loop, and to push. Does nothing where that has begun or ended."""
-        loop = asyncio.get_running_loop()
-        if self._stopped or (self._ticking is not None and self._ticking.get_loop() is loop):
+        # Asked with every request: whether the loop is closed costs nothing to ask, which loop runs costs a system call.
+        if self._stopped or (self._ticking is not None and not self._ticking.get_loop().is_closed()):
             return
         if self._ticking is None and self._push is not None:
             self._push.start()
-        self._ticking = loop.create_task(self._tick(), name="streamgap-tick")
+        self._ticking = asyncio.get_running_loop().create_task(self._tick(), name="streamgap-tick")
 
     def begin_drain(self) -> None:
         """Say so on /readyz and end the live page's streams; everything else goes on being served."""

@@ -71,7 +71,7 @@ class LiveFeed:
         self._clock = clock
         self._seq = 0
         self._verdicts = dict.fromkeys(Verdict, 0)
-        self._news = asyncio.Event()
+        self._news: asyncio.Event | None = None
         self._closed = False
         self.app = StreamGapMiddleware(Starlette(routes=self._routes()), heartbeat_s=heartbeat_s)
 
@@ -111,8 +111,9 @@ class LiveFeed:
         return view(entry.stream, seq=entry.seq, age_ms=round((self._clock() - entry.at_s) * 1000.0, 1))
 
     def _wake(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+        news, self._news = self._news, None
+        if news is not None:
+            news.set()
 
     async def _events(self) -> AsyncGenerator[bytes]:
         yield RECONNECT
@@ -131,9 +132,9 @@ class LiveFeed:
 
     async def _news_since(self, seen: int) -> None:
         """Wait for a stream newer than `seen`, for closing, or for `refresh_s`: coverage falls without any stream."""
-        news = self._news
         if self._seq > seen or self._closed:
             return
+        news = self._news = self._news or asyncio.Event()
         try:
             async with asyncio.timeout(self._refresh_s):
                 await news.wait()

@@ -86,7 +86,7 @@ function show(state) {
     $("pager").replaceChildren(...state.alerts.map((alert) => {
       const item = document.createElement("li");
       const name = document.createElement("b");
-      name.textContent = `${alert.status === "firing" ? "🔔" : "✓"} ${alert.name} ${alert.status}`;
+      name.textContent = `${alert.name}: ${alert.status}`;
       name.className = alert.status === "firing" ? "bad" : "good";
       const text = document.createElement("span");
       text.textContent = alert.summary;
