@@ -1,0 +1,1 @@
+"""The ASGI middleware: the app server's half of each streamed response."""

@@ -1,0 +1,107 @@
+"""A finished response → the server half of its stream."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamgap.core.catalog import Outcome
+from streamgap.core.offsets import MAX_STRIDE
+from streamgap.core.timeline import Timeline
+from streamgap.core.wire import MAX_MS, ServerHalf
+from streamgap.instrument.endings import Ending, class_of, ending_of, innermost
+from streamgap.instrument.generation import Generation
+from streamgap.instrument.shapes import total
+from streamgap.instrument.stream import StreamRecord
+
+_MAX_LABEL = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What the middleware saw of a response; times in ms since its request was received."""
+
+    sid: str
+    route: str
+    head_ms: float | None
+    end_ms: float
+    timeline: Timeline
+    ending: Ending
+
+
+def server_half(response: Response, record: StreamRecord) -> ServerHalf:
+    """Put the response and its model calls together.
+
+    The model's share runs from the first call to the first content of any; tokens are summed over calls, each of which
+    reports a running total.
+    """
+    timeline, calls = response.timeline, record.generations
+    first = calls[0] if calls else None
+    return ServerHalf(
+        sid=response.sid,
+        route=_label(response.route),
+        model=_label(first.model) if first else "",
+        provider=_label(first.provider) if first else "",
+        outcome=response.ending.outcome,
+        error=_label(response.ending.error),
+        call=_earliest(record, [call.began_ns for call in calls]),
+        answer=_earliest(record, [call.answered_ns for call in calls]),
+        head=None if response.head_ms is None else _ms(response.head_ms),
+        input_tokens=_count([call.facts.input_tokens for call in calls]),
+        output_tokens=_count([call.facts.output_tokens for call in calls]),
+        at=tuple(map(_ms, timeline.offsets.times_ms)),
+        stride=timeline.offsets.stride,
+        count=timeline.count,
+        unit=timeline.unit,
+        last=None if timeline.last_ms is None else _ms(timeline.last_ms),
+        longest=_ms(timeline.longest_gap_ms),
+        gaps=_trimmed(timeline.gaps),
+        dur=_ms(response.end_ms),
+        start_unix_ns=record.started_unix_ns,
+    )
+
+
+def outcome_of(*, gone: bool, complete: bool, error: BaseException | None, calls: Sequence[Generation]) -> Ending:
+    """Say how a response ended.
+
+    Whoever left first is to blame: the client; else the model, also where its error is what then took the app down;
+    else the app. An app that stops reading the model of its own accord has completed its answer.
+    """
+    if gone:
+        return Ending(Outcome.CLIENT_GONE, "")
+    said = next((call.ending for call in reversed(calls) if call.ending is not None), None)
+    if said is not None and said.outcome in (Outcome.UPSTREAM_ERROR, Outcome.TIMEOUT):
+        return said
+    if error is not None:
+        ending = ending_of(error)
+        return ending if ending.outcome is Outcome.TIMEOUT else Ending(Outcome.APP_ERROR, class_of(innermost(error)))
+    if not complete:
+        return Ending(Outcome.APP_ERROR, "incomplete_response")
+    if said is None or said.outcome is Outcome.CLIENT_GONE:
+        return Ending(Outcome.COMPLETE, "")
+    return said
+
+
+def _earliest(record: StreamRecord, times_ns: Sequence[int | None]) -> float | None:
+    known = [at_ns for at_ns in times_ns if at_ns is not None]
+    return _ms(record.ms(min(known))) if known else None
+
+
+def _count(counts: Sequence[int | None]) -> int | None:
+    tokens = total(*counts)
+    return None if tokens is None else min(max(tokens, 0), MAX_STRIDE)
+
+
+def _ms(value_ms: float) -> float:
+    """Round to µs, and hold to the hour that the wire allows."""
+    return min(max(round(value_ms, 3), 0.0), MAX_MS)
+
+
+def _label(text: str) -> str:
+    """Cut to what the wire allows, without the lone surrogates that no exporter can encode."""
+    return text[:_MAX_LABEL].encode(errors="replace").decode()
+
+
+def _trimmed(gaps: Sequence[int]) -> tuple[int, ...]:
+    kept = len(gaps)
+    while kept and not gaps[kept - 1]:
+        kept -= 1
+    return tuple(gaps[:kept])
