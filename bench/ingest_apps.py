@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable
 from typing import Annotated
 
+import msgspec
 from fastapi import FastAPI
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider

@@ -335,6 +335,28 @@ async def test_it_stacks_with_other_middlewares() -> None:
     assert (await only(halves)).count == 2
 
 
+async def test_of_two_the_inner_one_has_the_response() -> None:
+    """A stream that passes two of us, as in a mounted app with one of its own, has one id, one opening, one half."""
+    inner, halves = measured(streaming(b"data: 1\n\n"))
+    outer, outer_halves = measured(inner)
+    async with serving(outer) as port:
+        visit = await fetched(port)
+    assert visit.body.count(b":stream") == 1
+    assert [len(visit.header(name)) for name in ("x-stream-id", "server-timing")] == [1, 1]
+    await only(halves)
+    assert outer_halves == []
+
+
+async def test_a_stream_that_is_no_answer_need_not_be_measured() -> None:
+    """With `measure=False` the headers and the opening comment are there, and nothing is reported."""
+    app, halves = measured(streaming(b"data: 1\n\n"), measure=False)
+    async with serving(app) as port:
+        visit = await fetched(port)
+    assert visit.header("x-accel-buffering") == ["no"]
+    assert visit.body == sse_comment("stream") + b"data: 1\n\n"
+    assert halves == []
+
+
 @pytest.mark.parametrize(
     ("path", "route"),
     [

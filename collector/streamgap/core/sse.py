@@ -50,12 +50,13 @@ class ContentScanner:
     bytes of a line are kept, so memory is bounded whatever the size of an event.
     """
 
-    __slots__ = ("_after_cr", "_data", "_has_data", "_line", "_type", "_types", "at_boundary")
+    __slots__ = ("_after_cr", "_data", "_has_data", "_line", "_plain_counts", "_type", "_types", "at_boundary")
 
     _KEEP = MAX_EVENT_TYPE_BYTES + len(b"event: ")
 
     def __init__(self, content_types: Collection[str] = ("message",)) -> None:
         self._types = frozenset(name.encode() for name in content_types)
+        self._plain_counts = int(MESSAGE in self._types)
         self._line = b""
         self._after_cr = False
         self.at_boundary = True
@@ -70,6 +71,8 @@ class ContentScanner:
         """Return how many content events `chunk` completed. `at_boundary` then tells whether an event is open."""
         if not chunk:
             return 0
+        if self._is_one_plain_event(chunk):
+            return self._plain_counts
         if self._after_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         self._after_cr = chunk.endswith(b"\r") if chunk else False
@@ -83,6 +86,18 @@ class ContentScanner:
         self._line = (self._line + rest[: self._KEEP])[: self._KEEP]
         self.at_boundary = self.at_boundary and not self._line
         return completed
+
+    def _is_one_plain_event(self, chunk: bytes) -> bool:
+        """Recognise one whole event of one data line, as `sse_event` writes it: a third of the cost of the rest."""
+        return (
+            self.at_boundary
+            and not self._after_cr
+            and chunk.startswith(b"data: ")
+            and chunk.find(b"\n") == len(chunk) - 2
+            and chunk.endswith(b"\n\n")
+            and b"\r" not in chunk
+            and chunk[6:-2] != DONE_SENTINEL
+        )
 
     def _end_line(self, line: bytes) -> int:
         if not line:

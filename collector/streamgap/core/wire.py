@@ -65,10 +65,11 @@ class Half(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ClientHalf(Half, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """The browser's half: the body of `POST /v1/beacon`.
 
-    `page` is a random id of one page load, kept for one client window; `n` numbers the reports of one stream (highest wins) and
-    `final` says that none will follow. `head`, `byte` and `paint` are headers, first body byte and first paint after
-    the first chunk. `wait` is the time the browser queued the request before sending it. `hidden` and `busy` are ms
-    the tab was hidden or its main thread blocked (None where the browser cannot tell); `tries` counts reconnects.
+    `page` is a random id of one page load, kept for one client window; `n` numbers the reports of one stream (highest
+    wins) and `final` says that none will follow. `head`, `byte` and `paint` are headers, first body byte and first
+    paint after the first chunk. `wait` is the time the browser queued the request before sending it. `hidden` and
+    `busy` are ms the tab was hidden or its main thread blocked (None where the browser cannot tell); `tries` counts
+    reconnects.
     """
 
     v: Annotated[int, Meta(ge=0, le=1000)]

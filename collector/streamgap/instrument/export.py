@@ -22,7 +22,7 @@ def export(half: ServerHalf, *, context: Context | None, sinks: Iterable[Sink]) 
     except Exception as error:  # noqa: BLE001, the response survives its tracing SDK
         note_fault("span", error)
         span = None
-    if span is not None and span.is_valid:
+    if span is not None and span.trace_flags.sampled:
         half = msgspec.structs.replace(
             half, trace_id=format_trace_id(span.trace_id), span_id=format_span_id(span.span_id)
         )

@@ -88,7 +88,7 @@ class Collector:
 
     def start(self) -> None:
         """Begin to expire what waits, on the running loop, and to push. Does nothing where that has begun or ended."""
-        # Asked with every request: whether the loop is closed costs nothing to ask, which loop runs costs a system call.
+        # Asked with every request: whether a loop is closed is cheap to ask, which one runs is a system call.
         if self._stopped or (self._ticking is not None and not self._ticking.get_loop().is_closed()):
             return
         if self._ticking is None and self._push is not None:

@@ -73,7 +73,7 @@ class LiveFeed:
         self._verdicts = dict.fromkeys(Verdict, 0)
         self._news: asyncio.Event | None = None
         self._closed = False
-        self.app = StreamGapMiddleware(Starlette(routes=self._routes()), heartbeat_s=heartbeat_s)
+        self.app = StreamGapMiddleware(Starlette(routes=self._routes()), heartbeat_s=heartbeat_s, measure=False)
 
     def emit(self, stream: JoinedStream) -> None:
         """Show a joined stream. Never raises."""

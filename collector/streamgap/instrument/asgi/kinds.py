@@ -12,6 +12,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+TAKEN = "streamgap.taken"
+"""A key in the opening message of a response that a middleware further in has already made its own."""
+
 _UNITS: dict[bytes, Unit] = {
     b"text/event-stream": "events",
     b"application/x-ndjson": "bytes",

@@ -16,9 +16,11 @@ class StreamGapMiddleware:
     """Pure ASGI middleware that measures, protects and keeps alive every streamed response, and touches no other.
 
     `heartbeat_s`: send a comment after so many seconds of silence (0: never; half of the path's idle timeout is the
-    rule). `sinks` are called with each finished server half. `content_types` are the SSE event types that carry
+    rule). `measure`: false sends the headers, the id and the heartbeats, and reports nothing (for streams that are no
+    answers). `sinks` are called with each finished server half. `content_types` are the SSE event types that carry
     content. `route` names the route of a request for frameworks other than Starlette and FastAPI; it must return a
-    template, never the path as asked for. `clock` is monotonic, in ns. Add it last, so that it is the outermost.
+    template, never the path as asked for. `clock` is monotonic, in ns. Add it last, so that it is the outermost; where
+    one stands inside another, the inner one has the response.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class StreamGapMiddleware:
         app: App,
         *,
         heartbeat_s: float = 15.0,
+        measure: bool = True,
         sinks: Iterable[Sink] = (),
         content_types: Collection[str] = ("message",),
         route: Callable[[Scope], str] = route_template,
@@ -43,6 +46,7 @@ class StreamGapMiddleware:
         self._app = app
         self._options = Options(
             heartbeat_s=heartbeat_s,
+            measure=measure,
             sinks=tuple(sinks),
             content_types=frozenset(content_types),
             route=route,

@@ -13,6 +13,7 @@ class Options:
     """See `StreamGapMiddleware`."""
 
     heartbeat_s: float
+    measure: bool
     sinks: tuple[Sink, ...]
     content_types: frozenset[str]
     route: Callable[[Scope], str]

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from streamgap.core.timeline import Unit
-from streamgap.instrument.asgi.kinds import App, Message, Receive, Scope, Send, unit_of
+from streamgap.instrument.asgi.kinds import TAKEN, App, Message, Receive, Scope, Send, unit_of
 from streamgap.instrument.asgi.mailbox import Mailbox
 from streamgap.instrument.asgi.options import Options
 from streamgap.instrument.asgi.streamed import StreamedResponse
@@ -55,7 +55,7 @@ class Responder:
 
     def _unit(self, start: Message) -> Unit | None:
         try:
-            return unit_of(start, method=self._scope["method"])
+            return None if TAKEN in start else unit_of(start, method=self._scope["method"])
         except Exception as error:  # noqa: BLE001, the response survives our misreading it
             note_fault("headers", error)
             return None

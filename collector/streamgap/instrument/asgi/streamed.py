@@ -6,7 +6,7 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from streamgap.instrument.asgi.headers import stream_headers
-from streamgap.instrument.asgi.kinds import Message, Scope
+from streamgap.instrument.asgi.kinds import TAKEN, Message, Scope
 from streamgap.instrument.asgi.mailbox import Mailbox
 from streamgap.instrument.asgi.options import Options
 from streamgap.instrument.asgi.stream_ids import stream_id
@@ -74,7 +74,9 @@ class StreamedResponse:
     async def open(self, start: Message) -> None:
         """Send the headers."""
         try:
-            await self._writer.open({**start, "headers": stream_headers(start.get("headers", ()), sid=self._sid)})
+            await self._writer.open(
+                {**start, TAKEN: True, "headers": stream_headers(start.get("headers", ()), sid=self._sid)}
+            )
         except OSError:
             self._client_left()
             raise
@@ -129,7 +131,7 @@ class StreamedResponse:
 
     def _report(self, error: BaseException | None) -> None:
         """Let the server half leave, once."""
-        if self._reported:
+        if self._reported or not self._options.measure:
             return
         self._reported = True
         if self._linger is not None:
