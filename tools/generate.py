@@ -4,9 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from streamgap.alerting import stale, write_all
+from streamgap.alerting import rendered
+from streamgap.service import settings
 
 ROOT = Path(__file__).parents[1]
+SETTINGS_DOC = """\
+# Settings of `streamgap serve`
+
+Flag > environment > default. An unknown `STREAMGAP_*` variable is an error. Generated from `service/settings.py`.
+
+"""
 
 
 def main() -> int:
@@ -14,15 +21,17 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where a file is stale")
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository's root (default: this checkout)")
     options = parser.parse_args()
-    if not options.check:
-        write_all(options.root)
-        return 0
-    names = stale(options.root)
-    for name in names:
-        print(
-            f"{name}: expected what tools/generate.py writes, got something else; run `make generate`", file=sys.stderr
-        )
-    return 1 if names else 0
+    stale = 0
+    for name, text in {**rendered(), "docs/settings.md": SETTINGS_DOC + settings.reference()}.items():
+        path: Path = options.root / name
+        if not options.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale = 1
+            said = "expected what tools/generate.py writes, got something else; run `make generate`"
+            print(f"{name}: {said}", file=sys.stderr)
+    return stale
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ export interface BeaconOptions {
   header?: "same-origin" | "always";
   /** Query parameter that carries the id where a header cannot (default `sid`). */
   param?: string;
-  /** Types of SSE events that are content, besides `message`. The server has to be told the same. */
+  /** Types of SSE events that are content, besides `message`, in ASCII. The server has to be told the same. */
   events?: readonly string[];
   /**
    * Says of a request whether its answer will be a stream, to report those abandoned before their headers came. By
@@ -19,7 +19,8 @@ export interface BeaconOptions {
    * are there, their content type decides.
    */
   isStream?: (...request: Parameters<typeof fetch>) => boolean;
-  /** Called with whatever went wrong inside the beacon. It never throws into the page. */
+  /** Called with whatever went wrong inside the beacon, which never throws into the page: an error, or the collector's
+   * `Response` where it took no report. */
   onError?: (error: unknown) => void;
 }
 

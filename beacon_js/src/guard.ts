@@ -1,18 +1,24 @@
-/** Wraps a function of ours so that it never throws into the page; what it would have thrown is reported instead. */
-export type Guard = <Arguments extends unknown[], Result>(
-  run: (...args: Arguments) => Result,
-) => (...args: Arguments) => Result | undefined;
+/** Tells the page what is wrong inside the beacon. Never throws. */
+export type Complain = (error: unknown) => void;
 
-export type Report = (error: unknown) => void;
+export const createComplain =
+  (onError?: Complain): Complain =>
+  (error) => {
+    try {
+      onError?.(error);
+    } catch {
+      // The page's own handler failed. There is nobody left to tell.
+    }
+  };
 
-export const createGuard =
-  (report: Report): Guard =>
-  (run) =>
-  (...args) => {
+/** Wraps a function of ours so that it never throws into the page, and complains instead. */
+export const guard =
+  <Arguments extends unknown[], Result>(complain: Complain, run: (...args: Arguments) => Result) =>
+  (...args: Arguments): Result | undefined => {
     try {
       return run(...args);
     } catch (error) {
-      report(error);
+      complain(error);
       return undefined;
     }
   };

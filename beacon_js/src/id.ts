@@ -1,15 +1,13 @@
 /** A random id of 128 bits, as 32 hexadecimal digits. */
 export const newId = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => (byte + 256).toString(16).slice(1)).join("");
+  crypto.getRandomValues(new Uint8Array(32)).reduce((id, byte) => id + (byte & 15).toString(16), "");
 
-export const isId = (text: string | null | undefined): text is string => /^[\w-]{8,64}$/.test(text ?? "");
+export const isId = (text: string | null): text is string => /^[\w-]{8,64}$/.test(text!);
 
 /** The id in the query of `url`, which is given one if it has none. The rest of the query keeps its exact form. */
 export const idOf = (url: URL, param: string): string => {
-  const given = url.searchParams.get(param);
-  if (isId(given)) return given;
-  const id = newId();
-  url.search += `${url.search ? "&" : "?"}${param}=${id}`;
+  let id = url.searchParams.get(param);
+  if (!isId(id)) url.search += `${url.search ? "&" : "?"}${param}=${(id = newId())}`;
   return id;
 };
 

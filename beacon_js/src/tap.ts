@@ -3,59 +3,59 @@ const READ_AHEAD_BYTES = 65536;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a tap tells of the body it watches. None of these may throw. */
-export interface Listener {
-  /** The page began to read (no bytes), or bytes arrived. */
-  onRead: (bytes?: Bytes) => void;
-  onEnd: (end: "done" | "stopped" | "error") => void;
-}
-
 /**
- * Watches `response.body` while the page reads it. The response stays the same object, nothing is read before the page
- * reads, and `text()` and its like stay native: they want the end, not the stream. (Observing by `clone()` or `tee()`
- * would keep a cancelled stream running.)
+ * Watches `response.body` while the page reads it: `onRead` hears that the page reads (no bytes) and that bytes
+ * arrived, `onEnd` how it ended. Neither may throw. The response stays the same object, nothing is read before the
+ * page reads, and `text()` and its like stay native: they want the end, not the stream. (Observing by `clone()` or
+ * `tee()` would keep a cancelled stream running.)
  */
-export const tap = (response: Response, { onRead, onEnd }: Listener): void => {
+export const tap = (
+  response: Response,
+  onRead: (bytes?: Bytes) => void,
+  onEnd: (end: "done" | "stopped" | "error") => void,
+): void => {
   let reader: ReadableStreamDefaultReader<Bytes> | undefined;
   // clone() replaces the native stream, so it is looked up as late as possible.
-  const nativeBody = (): ReadableStream<Bytes> => Reflect.get(Response.prototype, "body", response)!;
+  const nativeReader = (): ReadableStreamDefaultReader<Bytes> =>
+    (reader ??= (Reflect.get(Response.prototype, "body", response) as ReadableStream<Bytes>).getReader());
 
-  const pull = async (controller: ReadableByteStreamController): Promise<void> => {
-    if (!reader) {
-      reader = nativeBody().getReader();
-      onRead();
-    }
-    while (controller.desiredSize! > -READ_AHEAD_BYTES) {
-      const { done, value } = await reader.read();
-      if (done) {
-        onEnd("done");
-        controller.close();
-        // A BYOB reader's last read stays open until it is answered.
-        return controller.byobRequest?.respond(0);
-      }
-      onRead(value);
-      if (value.length) controller.enqueue(value);
-    }
-  };
-  const source = {
-    pull: (controller: ReadableByteStreamController) =>
-      pull(controller).catch((error: unknown) => {
-        onEnd("error");
-        throw error;
-      }),
-    cancel: (reason: unknown) => {
-      onEnd("stopped");
-      return (reader ?? nativeBody()).cancel(reason);
-    },
-  };
-  const strategy = { highWaterMark: 0 };
-  let body: ReadableStream;
+  const newBody = (type?: "bytes"): ReadableStream =>
+    new ReadableStream(
+      {
+        type: type as "bytes",
+        pull: async (controller: ReadableByteStreamController) => {
+          try {
+            onRead();
+            while (controller.desiredSize! > -READ_AHEAD_BYTES) {
+              const { done, value } = await nativeReader().read();
+              if (done) {
+                onEnd("done");
+                controller.close();
+                // A BYOB reader's last read stays open until it is answered.
+                return controller.byobRequest?.respond(0);
+              }
+              onRead(value);
+              if (value.length) controller.enqueue(value);
+            }
+          } catch (error) {
+            onEnd("error");
+            throw error;
+          }
+        },
+        cancel: (reason) => {
+          onEnd("stopped");
+          return nativeReader().cancel(reason);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+
+  let value: ReadableStream;
   try {
-    body = new ReadableStream({ ...source, type: "bytes" }, strategy);
+    value = newBody("bytes");
   } catch {
     // Safari before 26 has no byte streams.
-    body = new ReadableStream(source as object, strategy);
+    value = newBody();
   }
-
-  Object.defineProperty(response, "body", { value: body });
+  Object.defineProperty(response, "body", { value });
 };

@@ -26,20 +26,20 @@ export const newTimeline = (): Timeline => ({
 /** Records `items` content events, or bytes (which make one chunk), that came together at `atMs`. */
 export const arrive = (timeline: Timeline, items: number, atMs: number): void => {
   if (!items) return;
-  const { at, gaps, last } = timeline;
+  const { gaps, last } = timeline;
   if (last != null) {
-    atMs = Math.max(atMs, last);
-    const gapMs = atMs - last;
+    const gapMs = Math.max(atMs - last, 0);
+    atMs = last + gapMs;
     gaps[GAP_BOUNDS_MS.findIndex((bound) => gapMs <= bound)]!++;
     timeline.longest = Math.max(timeline.longest, gapMs);
   }
   if (timeline.unit === "events") gaps[0]! += items - 1;
   timeline.count += items;
   timeline.last = atMs;
-  while (at.length * timeline.stride < timeline.count) {
-    if (at.length < MAX_OFFSETS) at.push(atMs);
+  while (timeline.at.length * timeline.stride < timeline.count) {
+    if (timeline.at.length < MAX_OFFSETS) timeline.at.push(atMs);
     else {
-      at.splice(0, MAX_OFFSETS, ...at.filter((_, index) => !(index % 2)));
+      timeline.at = timeline.at.filter((_, index) => index % 2 === 0);
       timeline.stride *= 2;
     }
   }

@@ -1,45 +1,50 @@
-import type { Beacon, WatchOptions } from "./api.ts";
-import type { Context } from "./context.ts";
+import type { Beacon, BeaconOptions, WatchOptions } from "./api.ts";
+import { guard, type Complain } from "./guard.ts";
 import { isId } from "./id.ts";
 import { DONE_SENTINEL } from "./scanner.ts";
-import { openStream } from "./stream.ts";
+import type { Open } from "./stream.ts";
+
+const ENDS = ["done", "sg-end"];
 
 /** Measures an EventSource until it is closed, fails for good, or an event says that the stream is done. */
-export const createWatch = (context: Context): Beacon["watch"] => {
-  const { guard, options } = context;
-  const observe = guard((source: EventSource, { sid, events = options.events ?? [] }: WatchOptions) => {
-    const { url } = source;
-    sid ??= new URL(url).searchParams.get(options.param ?? "sid")!;
-    if (!isId(sid)) throw Error(`streamgap: expected a stream id in ${url}, open it with beacon.url(…)`);
-    const { half, arrive, elapsedMs, end } = openStream(context, { via: "eventsource", sid, url, isKnown: true });
+export const createWatch = (
+  { events: contentTypes = [], param = "sid" }: BeaconOptions,
+  complain: Complain,
+  openStream: Open,
+): Beacon["watch"] => {
+  const observe = guard(complain, (source: EventSource, { sid, events = contentTypes }: WatchOptions = {}) => {
+    const { url, close } = source;
+    sid ??= new URL(url).searchParams.get(param)!;
+    if (!isId(sid)) throw Error(`expected a stream id in ${url}, open it with beacon.url`);
+    const { half, arrive, elapsedMs, end } = openStream("eventsource", sid, url, true);
     let connections = 0;
-    let droppedMs: number | undefined;
+    /** when the connection broke, while it is broken */
+    let brokenMs: number | undefined;
 
+    const onEvent = ({ type, data }: MessageEvent): void => {
+      brokenMs = undefined;
+      if (type === "open") {
+        half.head ??= elapsedMs();
+        half.tries = connections++;
+      } else if (type === "error") {
+        brokenMs = elapsedMs();
+        if (source.readyState > 1) end("error");
+      } else if (data === DONE_SENTINEL || ENDS.includes(type)) end("done");
+      else arrive(1);
+    };
     // Capturing listeners come before those of the page, which may close the source.
-    const listen = (type: string, listener: (event: MessageEvent) => void): void =>
-      source.addEventListener(type, guard(listener) as EventListener, true);
-    listen("open", () => {
-      half.head ??= elapsedMs();
-      half.tries = connections++;
-      droppedMs = undefined;
-    });
-    listen("error", () => {
-      droppedMs = elapsedMs();
-      if (source.readyState > 1) end("error");
-    });
-    for (const type of new Set(["message", ...events]))
-      listen(type, ({ data }) => (data === DONE_SENTINEL ? end("done") : arrive(1)));
-    for (const type of ["done", "sg-end"]) listen(type, () => end("done"));
+    for (const type of ["open", "error", "message", ...ENDS, ...events])
+      source.addEventListener(type, onEvent as EventListener, true);
     // close() fires no event.
     source.close = () => {
-      // In answer to an error: the page did not stop the stream, it had ended.
-      end(droppedMs ? "error" : "stopped", droppedMs);
-      EventSource.prototype.close.call(source);
+      // The page did not stop a stream that was broken.
+      end(brokenMs ? "error" : "stopped", brokenMs);
+      close.call(source);
     };
   });
 
-  return (source, options = {}) => {
-    if (globalThis.document) observe(source, options);
+  return (source, options) => {
+    observe(source, options);
     return source;
   };
 };

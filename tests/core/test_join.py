@@ -82,6 +82,8 @@ BLOCKS = [PACE[min(i // 25 * 25 + 24, len(PACE) - 1)] for i in range(len(PACE))]
         (Verdict.CUT, {}, {"offsets_ms": PACE[:20], "end": "done"}),
         (Verdict.CUT, {}, {"offsets_ms": [], "end": "error", "dur": 700.0}),
         (Verdict.CUT, {"outcome": Outcome.CLIENT_GONE}, {"end": "error"}),
+        (Verdict.CUT, {"offsets_ms": PACE[:20], "outcome": Outcome.CLIENT_GONE}, {"tries": 1}),
+        (Verdict.FLOWING, {}, {"tries": 1}),
         (Verdict.FLOWING, {"outcome": Outcome.CLIENT_GONE}, {"offsets_ms": PACE[:20], "end": "left"}),
         (Verdict.INCOMPLETE, {"outcome": Outcome.UPSTREAM_ERROR}, {}),
         (Verdict.INCOMPLETE, {"offsets_ms": [], "outcome": Outcome.UPSTREAM_ERROR}, {"offsets_ms": [], "end": "error"}),

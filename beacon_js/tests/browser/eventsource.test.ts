@@ -116,6 +116,71 @@ inEachBrowser("EventSource", (play) => {
   );
 
   play(
+    "a page that closes while the connection is broken did not stop the stream",
+    { routes: { "/stream": writing("retry: 60000\n\n", ...events(3)) } },
+    async ({ tab, collector }) => {
+      const closedMs = await tab.evaluate(
+        () =>
+          new Promise<number>((resolve) => {
+            const startMs = performance.now();
+            const source = beacon.watch(new EventSource(beacon.url("/stream")));
+            const close = () => {
+              const closedMs = performance.now() - startMs;
+              source.close();
+              resolve(closedMs);
+            };
+            source.onerror = () => setTimeout(close, 300);
+          }),
+      );
+      const { end, count, dur } = await collector.report();
+      assert.deepEqual([end, count], ["error", 3]);
+      assert.ok(dur < closedMs - 200, `ended at ${dur} ms, closed at ${closedMs} ms`);
+    },
+  );
+
+  const resumed = stalling();
+  let connections = 0;
+  play(
+    "a page that closes once the connection is back stopped the stream",
+    {
+      routes: {
+        "/stream": (request, response) =>
+          (connections++ % 2 ? resumed.route : writing("retry: 50\n\n", ...events(3)))(request, response),
+      },
+    },
+    async ({ tab, collector }) => {
+      await tab.evaluate(() => {
+        const source = beacon.watch(new EventSource(beacon.url("/stream")));
+        let broke = false;
+        source.onerror = () => (broke = true);
+        source.onmessage = () => broke && source.close();
+      });
+      const { end, count, tries } = await collector.report();
+      assert.deepEqual([end, count, tries], ["stopped", 4, 1]);
+    },
+  );
+
+  play(
+    "an event named error breaks nothing that goes on after it",
+    {
+      routes: {
+        "/stream": async (_, response) => {
+          response.writeHead(200, SSE);
+          await drip(response, ["event: error\ndata: {}\n\n", ...events(1)], 10);
+        },
+      },
+    },
+    async ({ tab, collector }) => {
+      await tab.evaluate(() => {
+        const source = beacon.watch(new EventSource(beacon.url("/stream")));
+        source.onmessage = () => source.close();
+      });
+      const { end, count } = await collector.report();
+      assert.deepEqual([end, count], ["stopped", 1]);
+    },
+  );
+
+  play(
     "a refused stream is an error",
     { routes: { "/stream": (_, response) => response.writeHead(500).end() } },
     async ({ tab, collector }) => {

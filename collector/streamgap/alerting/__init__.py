@@ -2,7 +2,7 @@
 
 from streamgap.alerting.alertmanager import alertmanager_config
 from streamgap.alerting.dashboard import dashboard
-from streamgap.alerting.files import stale, write_all
+from streamgap.alerting.files import rendered
 from streamgap.alerting.grafana import grafana_rules
 from streamgap.alerting.metrics_doc import metrics_doc
 from streamgap.alerting.profile import PRODUCTION, Profile
@@ -16,6 +16,5 @@ __all__ = [
     "grafana_rules",
     "metrics_doc",
     "prometheus_rules",
-    "stale",
-    "write_all",
+    "rendered",
 ]

@@ -1,6 +1,4 @@
-"""The generated files: where each lies, and whether what lies there is current."""
-
-from pathlib import Path
+"""The generated files, and where each lies."""
 
 from streamgap.alerting.alertmanager import EXAMPLE_WEBHOOK_URL, alertmanager_config
 from streamgap.alerting.dashboard import dashboard
@@ -22,25 +20,3 @@ def rendered(profile: Profile = PRODUCTION, webhook_url: str = EXAMPLE_WEBHOOK_U
         "dashboards/provisioning/datasources.yaml": datasources(profile),
         "docs/metrics.md": metrics_doc(),
     }
-
-
-def write_all(
-    target_dir: Path, profile: Profile = PRODUCTION, webhook_url: str = EXAMPLE_WEBHOOK_URL
-) -> tuple[Path, ...]:
-    """Write every generated file below `target_dir` and return their paths."""
-    written = []
-    for name, text in rendered(profile, webhook_url).items():
-        path = target_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        written.append(path)
-    return tuple(written)
-
-
-def stale(target_dir: Path) -> tuple[str, ...]:
-    """Return the names of the files below `target_dir` that are missing or differ from what would be written."""
-    return tuple(
-        name
-        for name, text in rendered().items()
-        if not (target_dir / name).is_file() or (target_dir / name).read_text(encoding="utf-8") != text
-    )

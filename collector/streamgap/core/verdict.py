@@ -101,9 +101,12 @@ def _late(server: ServerHalf, client: ClientHalf, evidence: Evidence, limits: Th
 
 
 def _cut(server: ServerHalf, client: ClientHalf) -> bool:
-    """Say whether content was lost although nobody left: each side saw the other one go, or the page got too little."""
+    """Say whether content was lost although nobody left: each side saw the other one go, or the page got too little.
+
+    An `EventSource` that was cut reconnects by itself, and may well end happily: the answer was generated twice.
+    """
     lost = client.count < server.count and client.unit == server.unit
-    if client.end == "error":
+    if client.end == "error" or client.tries:
         return lost or server.outcome is Outcome.CLIENT_GONE
     # A clean end proves nothing: some idle timers close with a proper last chunk.
     return client.end == "done" and lost
