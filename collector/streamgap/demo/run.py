@@ -145,19 +145,26 @@ async def run_demo(options: DemoOptions, *, out: TextIO = sys.stdout) -> int:
     if options.once and chromium is None:
         sys.stderr.write("streamgap demo --once: expected Chromium, found none; try `apt-get install chromium`\n")
         return 3
+    # Before anything starts, so that Ctrl-C at any time ends what has been started.
+    stop = _interrupts()
     async with _everything(options) as running:
         if chromium is not None:
-            return await _once(running, options, chromium=chromium, out=out)
+            return await _once(running, options, chromium=chromium, stop=stop, out=out)
         _announce(running, options, out)
-        await _interrupted()
+        await stop.wait()
         out.write("\nstreamgap demo: stopping\n")
         return 0
 
 
-async def _once(running: _Running, options: DemoOptions, *, chromium: str, out: TextIO) -> int:
+async def _once(running: _Running, options: DemoOptions, *, chromium: str, stop: asyncio.Event, out: TextIO) -> int:
     url = f"{running.page_url}/?once={options.once}"
     async with browsing(chromium, url, directory=running.directory):
-        complete = await all_joined(running.desk, per_path=options.once)
+        joining = asyncio.create_task(all_joined(running.desk, per_path=options.once))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({joining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        complete = joining.done() and joining.result()
+        joining.cancel()
+        stopping.cancel()
     report = running.desk.report()
     out.write(json.dumps(report) + "\n" if options.as_json else _table(report))
     return 0 if complete and running.desk.told_apart() else 1
@@ -188,9 +195,10 @@ def _announce(running: _Running, options: DemoOptions, out: TextIO) -> None:
     out.flush()
 
 
-async def _interrupted() -> None:
+def _interrupts() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
