@@ -19,8 +19,10 @@ export interface BeaconOptions {
    * are there, their content type decides.
    */
   isStream?: (...request: Parameters<typeof fetch>) => boolean;
-  /** Called with whatever went wrong inside the beacon, which never throws into the page: an error, or the collector's
-   * `Response` where it took no report. */
+  /**
+   * Called with whatever went wrong inside the beacon, which never throws into the page: an error, or the collector's
+   * `Response` where it refused a report.
+   */
   onError?: (error: unknown) => void;
 }
 

@@ -17,6 +17,8 @@ from streamgap.alerting import PRODUCTION, Profile, prometheus_rules
 from streamgap.alerting.render import duration
 from streamgap.alerting.spec import alerts
 
+pytestmark = pytest.mark.slow
+
 Firing = Mapping[int, Sequence[Mapping[str, str]]]
 """The label sets an alert fires with, by minute."""
 

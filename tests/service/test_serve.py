@@ -20,6 +20,8 @@ from streamgap.service.protocol import MAX_HEAD_BYTES
 from streamgap.service.script import BeaconScript, integrity
 from streamgap.service.serve import main
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = (sys.executable, "-m", "streamgap.service.serve")
 INTEGRITY = BeaconScript.shipped().integrity
 
