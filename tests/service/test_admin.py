@@ -111,13 +111,16 @@ async def test_status_advises(
 
 
 async def test_the_docs_describe_both_listeners(make_collector: MakeCollector) -> None:
-    """/docs is there, and its document knows the beacon with its schema beside the admin routes."""
+    """/docs shows every operation of the document and loads nothing; the beacon stands beside the admin routes."""
     async with served(make_collector()) as site:
-        assert (await http(site.admin_port, get("/docs"))).status == 200
+        page = (await http(site.admin_port, get("/docs"))).body.decode()
         document = json.loads((await http(site.admin_port, get("/openapi.json"))).body)
     assert {"/metrics", "/status", "/v1/traces", "/healthz", "/readyz", "/v1/beacon"} <= set(document["paths"])
     content = document["paths"]["/v1/beacon"]["post"]["requestBody"]["content"]["text/plain"]
     assert {"sid", "page", "n", "via", "end", "v"} <= set(content["schema"]["required"])
+    assert all(path in page for path in document["paths"])
+    assert "<script" not in page
+    assert "://" not in page
 
 
 async def test_beacons_are_not_taken_on_the_admin_listener(make_collector: MakeCollector) -> None:

@@ -8,18 +8,19 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from prometheus_client.exposition import choose_encoder
 from starlette.types import ASGIApp
 
 from streamgap.core.wire import ClientHalf
+from streamgap.service.api_docs import docs_page
 from streamgap.service.joiner import Joiner
 from streamgap.service.public import BEACON_PATH
 from streamgap.service.status import Status, status_of
 from streamgap.service.traces import JSON, PROTOBUF, TRACES_PATH, receive_traces
 
 DESCRIPTION = (
-    "Joins what an app server streamed with what the browser saw. The beacon endpoint below is served by the *public* "
+    "Joins what an app server streamed with what the browser saw. The beacon endpoint below is served by the public "
     "listener; everything else by this one."
 )
 
@@ -27,13 +28,19 @@ DESCRIPTION = (
 def create_admin_app(joiner: Joiner, *, draining: Callable[[], bool], live: ASGIApp | None = None) -> FastAPI:
     """Return the app of the admin listener, with `live` at its root. `draining` makes /readyz answer 503."""
     app = FastAPI(
-        title="streamgap collector", description=DESCRIPTION, version=version("streamgap"), redoc_url=None, **_quiet()
+        title="streamgap collector",
+        description=DESCRIPTION,
+        version=version("streamgap"),
+        docs_url=None,
+        redoc_url=None,
+        **_quiet(),
     )
     _add_health(app, draining)
     _add_metrics(app, joiner)
     _add_status(app, joiner, draining)
     _add_traces(app, joiner)
     _describe_beacon(app)
+    _add_docs(app)
     if live is not None:
         app.mount("/", live)
     return app
@@ -100,6 +107,12 @@ def _add_traces(app: FastAPI, joiner: Joiner) -> None:
             chunks=request.stream(),
         )
         return Response(answer.body, answer.status, media_type=answer.media_type)
+
+
+def _add_docs(app: FastAPI) -> None:
+    @app.get("/docs", include_in_schema=False, response_class=HTMLResponse)
+    async def docs() -> str:
+        return docs_page(app.openapi())
 
 
 def _describe_beacon(app: FastAPI) -> None:
