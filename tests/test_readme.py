@@ -107,6 +107,16 @@ def test_the_make_commands_exist() -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_the_rules_command_and_the_scrape_configuration_fit(tmp_path: Path) -> None:
+    """The `streamgap rules` line writes what the Prometheus block names, and promtool accepts both."""
+    (yaml,) = blocks("yaml")
+    line = next(block for block in blocks("sh") if "rules" in block)
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["sh", "-ec", line], cwd=tmp_path, env=env, check=True)
+    (tmp_path / "prometheus.yml").write_text(yaml)
+    subprocess.run(["promtool", "check", "config", "prometheus.yml"], cwd=tmp_path, check=True, capture_output=True)
+
+
 async def test_the_serve_command_serves(tmp_path: Path) -> None:
     """The `streamgap serve` line starts, says where it listens, and ends with 0 on SIGTERM."""
     line = next(block for block in blocks("sh") if "serve" in block)

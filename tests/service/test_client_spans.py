@@ -74,6 +74,14 @@ def test_headers_that_came_fast_show_a_hold_that_chunks_alone_cannot() -> None:
     assert from_start_ms(first_chunk.timestamp) == 3200.0
 
 
+def test_the_longest_stalls_of_the_path_are_marked() -> None:
+    """Where the path lost time between two chunks, the span says at which chunk, how much, and when it came."""
+    stream = join(server_half([100, 150, 200], **TRACE), client_half([110, 1160, 1161]))
+    (stall,) = [event for event in span_of(stream).events if event.name == "stall"]
+    assert dict(stall.attributes or {}) == {"streamgap.index": 1, "streamgap.path_ms": 1000.0}
+    assert from_start_ms(stall.timestamp) == 1150.0
+
+
 @pytest.mark.parametrize(
     ("server_head_ms", "client_head_ms"), [(500.0, 10.0), (None, None)], ids=["answered by a hop", "nothing known"]
 )

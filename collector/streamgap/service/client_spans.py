@@ -32,6 +32,8 @@ CLIENT_SPAN_NAME = "streamgap.client"
 MAX_WAITING_SPANS = 2048
 HTTP_VERSIONS = {"http/1.0": "1.0", "http/1.1": "1.1", "h2": "2", "h3": "3"}
 
+VISIBLE_STALL_MS = 100.0
+"""What the path lost between two chunks becomes an event of the span from here on: less than that nobody sees."""
 _NS_PER_MS = 1_000_000
 _SCOPE = InstrumentationScope("streamgap")
 _ids = RandomIdGenerator()
@@ -147,13 +149,18 @@ def client_span(stream: JoinedStream, *, resource: Resource) -> ReadableSpan | N
 
     events = {"headers": client.head, "first_chunk": client.first, "paint": client.paint, "last_chunk": client.last}
     known = sorted((at_ms, name) for name, at_ms in events.items() if at_ms is not None)
+    marks = [Event(name, timestamp=moment(at_ms)) for at_ms, name in known]
+    for stall in stream.stalls:
+        if stall.path_ms >= VISIBLE_STALL_MS:
+            told = {"streamgap.index": stall.index, "streamgap.path_ms": stall.path_ms}
+            marks.append(Event("stall", told, timestamp=moment(client.at[stall.index // client.stride])))
     return ReadableSpan(
         CLIENT_SPAN_NAME,
         context=SpanContext(parent.trace_id, _ids.generate_span_id(), is_remote=False, trace_flags=parent.trace_flags),
         parent=parent,
         resource=resource,
         attributes=_attributes(stream),
-        events=[Event(name, timestamp=moment(at_ms)) for at_ms, name in known],
+        events=marks,
         status=_status(stream),
         start_time=moment(0.0),
         end_time=moment(max([client.dur, *(at_ms for at_ms, _ in known)])),
