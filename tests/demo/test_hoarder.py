@@ -10,7 +10,7 @@ from google import genai
 from google.genai import types
 
 from streamgap.demo.fake_gemini import FakeGemini, paced
-from streamgap.demo.hoarder import Habits, Hoarder, Mode, one_per_mode
+from streamgap.demo.hoarder import Habits, Hoarder, Mode
 from streamgap.demo.loopback import MAX_HEAD_BYTES, reset
 from streamgap.demo.script import PIECES
 
@@ -263,17 +263,6 @@ async def test_a_mode_is_chosen_per_request(origin: Origin, ask: Ask) -> None:
         assert await (await started("/other")).head()
         proxy.mode = Mode.HOLD_ALL
         assert await (await started("/other")).hears_nothing()
-
-
-async def test_one_per_mode_listens_once_for_each(origin: Origin, ask: Ask) -> None:
-    """The helper gives every mode a port of its own, all of them in front of the same origin."""
-    async with one_per_mode("127.0.0.1", origin.port) as proxies:
-        assert len({proxy.port for proxy in proxies.values()}) == len(Mode)
-        for mode, proxy in proxies.items():
-            client = await ask(proxy)
-            exchange = await origin.exchange()
-            await exchange.start()
-            assert await (client.hears_nothing() if mode is Mode.HOLD_ALL else client.head())
 
 
 @pytest.mark.parametrize("mode", [Mode.HOLD_ALL, Mode.HOLD_FIRST, Mode.BLOCKS])

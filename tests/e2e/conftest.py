@@ -127,10 +127,14 @@ class Stack:
         await self.collecting.enter_async_context(running(self.collector_command(), log=log))
         await until(lambda: self.answers(f"{self.admin}/readyz"), "the collector")
 
-    async def restart_collector(self) -> None:
-        """End the collector by SIGTERM and start it anew."""
+    @contextlib.asynccontextmanager
+    async def without_collector(self) -> AsyncIterator[None]:
+        """End the collector by SIGTERM, and start it anew after the block."""
         await self.collecting.aclose()
-        await self.start_collector()
+        try:
+            yield
+        finally:
+            await self.start_collector()
 
     async def answers(self, url: str) -> bool:
         return (await self.http.get(url)).is_success

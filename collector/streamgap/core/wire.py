@@ -14,6 +14,7 @@ from msgspec import Meta
 from streamgap.core.catalog import CHUNK_GAP_BUCKETS_S, Outcome, Reason
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.offsets import MAX_OFFSETS, MAX_STRIDE
+from streamgap.core.timeline import Unit
 
 WIRE_VERSION = 1
 SPAN_NAME = "streamgap.stream"
@@ -28,7 +29,6 @@ Count = Annotated[int, Meta(ge=0, le=MAX_STRIDE)]
 Offsets = Annotated[tuple[Ms, ...], Meta(max_length=MAX_OFFSETS)]
 Gaps = Annotated[tuple[Count, ...], Meta(max_length=len(CHUNK_GAP_BUCKETS_S) + 1)]
 Short = Annotated[str, Meta(max_length=64)]
-Unit = Literal["events", "bytes"]
 
 End = Literal["done", "stopped", "error", "left", "lost"]
 Via = Literal["fetch", "eventsource"]

@@ -47,10 +47,6 @@ class Desk:
                 continue
             self._alerts[f"{labels.get('alertname')} {labels.get('route', '')}".strip()] = alert
 
-    def firing(self) -> list[str]:
-        """Return the names of the alerts that were last reported as firing."""
-        return sorted(name for name, alert in self._alerts.items() if alert.get("status") == "firing")
-
     def state(self) -> dict[str, Any]:
         """Return what the demo page shows: the results of the last streams, and the pager."""
         recent = list(self._joined.items())[-50:]

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import enum
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Self
@@ -155,16 +155,6 @@ class Hoarder:
                 del held[: len(whole)]
                 await _flush(whole, to_client)
         await _flush(held, to_client)
-
-
-@contextlib.asynccontextmanager
-async def one_per_mode(
-    upstream_host: str, upstream_port: int, *, habits: Habits = _USUAL_HABITS
-) -> AsyncIterator[Mapping[Mode, Hoarder]]:
-    """Run one hoarder per mode in front of the same upstream, each on a free port of its own."""
-    async with contextlib.AsyncExitStack() as stack:
-        hoarders = [Hoarder(upstream_host, upstream_port, mode=mode, habits=habits) for mode in Mode]
-        yield {hoarder.mode: await stack.enter_async_context(hoarder) for hoarder in hoarders}
 
 
 async def _upload(client: asyncio.StreamReader, to_upstream: asyncio.StreamWriter) -> None:

@@ -7,8 +7,8 @@ import msgspec
 from streamgap.core.catalog import Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.offsets import shared
-from streamgap.core.timeline import quantile
-from streamgap.core.wire import Half, Unit
+from streamgap.core.timeline import Unit, quantile
+from streamgap.core.wire import Half
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):

@@ -248,14 +248,6 @@ def load(namespace: argparse.Namespace | None, environ: Mapping[str, str]) -> Se
     return Settings(**{name: _parse(name, where=where, text=text) for name, (where, text) in given.items()})
 
 
-def from_mapping(values: Mapping[str, str]) -> Settings:
-    """Return the settings of a mapping by setting name, as a file holds them. Raises SettingsError."""
-    for name in values:
-        if name not in OPTIONS:
-            raise _unknown(name, list(OPTIONS), "settings")
-    return Settings(**{name: _parse(name, where=name, text=text) for name, text in values.items()})
-
-
 def default_text(name: str) -> str:
     """Return a setting's default as one would write it."""
     default = OPTIONS[name].default
