@@ -88,7 +88,7 @@ async def test_a_restarted_collector_joins_what_comes_next(stack: Stack) -> None
     async def joins() -> bool:
         async with stack.page("passing") as page:
             await page.evaluate("sid => run('fetch', sid)", "after-restart")
-        return bool((await stack.joined("after-restart"))["verdict"] == "flowing")
+            return bool((await stack.joined("after-restart"))["verdict"] == "flowing")
 
     assert await until(joins, "a stream to join after the restart")
     metrics = await stack.metrics()

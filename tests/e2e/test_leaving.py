@@ -67,6 +67,6 @@ async def test_two_tabs_are_two_streams(stack: Stack) -> None:
             one.evaluate("sid => run('fetch', sid)", "two-tabs-1"),
             other.evaluate("sid => run('fetch', sid)", "two-tabs-2"),
         )
-    assert [result["cut"] for result in results] == [None, None]
-    assert (await stack.joined("two-tabs-1"))["verdict"] == "flowing"
-    assert (await stack.joined("two-tabs-2"))["verdict"] == "held"
+        assert [result["cut"] for result in results] == [None, None]
+        assert (await stack.joined("two-tabs-1"))["verdict"] == "flowing"
+        assert (await stack.joined("two-tabs-2"))["verdict"] == "held"

@@ -1,9 +1,11 @@
 """Many streams at once: nearly all join, none joins twice, and the books balance."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from playwright.async_api import Page
 
 from e2e.conftest import TTL_S, Stack, until
 
@@ -19,20 +21,21 @@ async def test_two_hundred_streams_join_once(stack: Stack) -> None:
     calls_before = len(stack.fake.calls)
     sids = [f"volume-{nth:04d}" for nth in range(STREAMS)]
 
-    async def person(nth: int) -> list[Any]:
+    async def person(nth: int, page: Page) -> list[Any]:
         via = ("fetch", "eventsource")[nth % 2]
-        async with stack.page("passing") as page:
-            got: list[Any] = await page.evaluate("([via, sids]) => runMany(via, sids, 5)", [via, sids[nth::PEOPLE]])
-            return got
-
-    results = [result for got in await asyncio.gather(*map(person, range(PEOPLE))) for result in got]
-    assert [r["cut"] for r in results] == [None] * STREAMS
+        got: list[Any] = await page.evaluate("([via, sids]) => runMany(via, sids, 5)", [via, sids[nth::PEOPLE]])
+        return got
 
     async def settled() -> dict[str, float] | None:
         now = await stack.metrics()
         return now if now['streamgap_pending{half="client"}'] == now['streamgap_pending{half="server"}'] == 0 else None
 
-    after = await until(settled, "every half to be joined or counted", patience_s=TTL_S * 4)
+    async with contextlib.AsyncExitStack() as people:
+        pages = [await people.enter_async_context(stack.page("passing")) for _ in range(PEOPLE)]
+        answers = await asyncio.gather(*(person(nth, page) for nth, page in enumerate(pages)))
+        # Before the browser forgets the people, and with them the reports that are still on their way.
+        after = await until(settled, "every half to be joined or counted", patience_s=TTL_S * 4)
+    assert [result["cut"] for got in answers for result in got] == [None] * STREAMS
     grown = {series: value - before.get(series, 0.0) for series, value in after.items()}
     joined = grown['streamgap_reports_joined_total{half="client"}']
     assert joined == grown['streamgap_reports_joined_total{half="server"}']
