@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from streamgap.core.catalog import GENERATION_ENDS, MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
 from streamgap.core.timeline import Timeline
-from streamgap.core.wire import WIRE_VERSION, ClientHalf, ServerHalf
+from streamgap.core.wire import WIRE_VERSION, ClientHalf, GenerationRecord, ServerHalf
 
 SID = "stream-0001"
 PAGE = "page-0001"
@@ -42,6 +43,14 @@ def client_half(offsets_ms: Sequence[float], **fields: Any) -> ClientHalf:
     return msgspec.structs.replace(base, **{**half_fields(offsets_ms), **fields})
 
 
+def generation_record(**fields: Any) -> GenerationRecord:
+    """Return the record of a generation that somebody heard to its end."""
+    base = GenerationRecord(
+        id="generation-0001", result=GenerationResult.STARTED, status="done", route="/chat", model="gemini"
+    )
+    return msgspec.structs.replace(base, **fields)
+
+
 durations_ms = st.floats(min_value=0.0, max_value=600_000.0, allow_nan=False).map(lambda ms: round(ms, 1))
 offset_lists = st.lists(durations_ms, max_size=600).map(sorted)
 client_halves = st.builds(
@@ -64,4 +73,22 @@ server_halves = st.builds(
     answer=st.none() | durations_ms,
     error=st.text(st.characters(codec="utf-8"), max_size=64),
     input_tokens=st.none() | st.integers(0, 1 << 31),
+    result=st.none() | st.sampled_from(GenerationResult),
+    generation=st.text(st.characters(codec="utf-8"), max_size=96),
+    cause=st.none() | st.sampled_from(ReconnectCause),
+    beats=st.integers(0, 1 << 31),
+    how=st.none() | st.sampled_from(Disconnect),
+)
+generation_records = st.builds(
+    generation_record,
+    id=st.text(st.characters(codec="utf-8"), max_size=96),
+    result=st.sampled_from(MODEL_CALLS),
+    status=st.sampled_from(GENERATION_ENDS),
+    reason=st.text(st.characters(codec="utf-8"), max_size=64),
+    delivered=st.none() | st.integers(0, 1 << 31),
+    unheard=st.none() | st.integers(0, 1 << 31),
+    estimated=st.booleans(),
+    listeners=st.integers(0, 1000),
+    events=st.integers(0, 20_000),
+    dur=durations_ms,
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halves import client_half, client_halves, server_half, server_halves
-from streamgap.core.catalog import Outcome, Verdict
+from streamgap.core.catalog import Outcome, ReconnectCause, Verdict
 from streamgap.core.join import Stall, join
 from streamgap.core.wire import ClientHalf, ServerHalf
 
@@ -63,6 +63,8 @@ def test_sides_that_count_different_things_have_no_hold() -> None:
 HELD_WHOLE = [3600.0] * len(PACE)
 HELD_FIRST = [max(t, 3600.0) for t in PACE]
 LEAK_THEN_HOLD = [PACE[0], *[3600.0] * (len(PACE) - 1)]
+LATER = [10.0 * i for i in range(40)]
+RESUMED: dict[str, Any] = {"offsets_ms": [*PACE[:20], *(PACE[20] + 4000.0 + ms for ms in LATER)], "tries": 1}
 BLOCKS = [PACE[min(i // 25 * 25 + 24, len(PACE) - 1)] for i in range(len(PACE))]
 
 
@@ -83,6 +85,10 @@ BLOCKS = [PACE[min(i // 25 * 25 + 24, len(PACE) - 1)] for i in range(len(PACE))]
         (Verdict.CUT, {}, {"offsets_ms": [], "end": "error", "dur": 700.0}),
         (Verdict.CUT, {"outcome": Outcome.CLIENT_GONE}, {"end": "error"}),
         (Verdict.CUT, {"offsets_ms": PACE[:20], "outcome": Outcome.CLIENT_GONE}, {"tries": 1}),
+        (Verdict.CUT, {"offsets_ms": PACE[:40], "outcome": Outcome.CLIENT_GONE}, RESUMED),
+        (Verdict.CUT, {"offsets_ms": [], "outcome": Outcome.CLIENT_GONE}, RESUMED),
+        (Verdict.CUT, {"offsets_ms": LATER, "cause": ReconnectCause.RESUME}, RESUMED),
+        (Verdict.FLOWING, {"cause": ReconnectCause.REPEAT}, {"tries": 1}),
         (Verdict.FLOWING, {}, {"tries": 1}),
         (Verdict.FLOWING, {"outcome": Outcome.CLIENT_GONE}, {"offsets_ms": PACE[:20], "end": "left"}),
         (Verdict.INCOMPLETE, {"outcome": Outcome.UPSTREAM_ERROR}, {}),
@@ -106,3 +112,19 @@ def test_verdicts(verdict: Verdict, server: dict[str, Any], client: dict[str, An
     """Each way a stream can go wrong has its word, and a healthy one flows."""
     one, other = {"offsets_ms": PACE, **server}, {"offsets_ms": PACE, **client}
     assert join(server_half(**one), client_half(**other)).verdict == verdict
+
+
+def test_a_lost_connection_has_no_hold_but_a_gap() -> None:
+    """What was written to it and came over the next one was not held; its first chunk came as it came."""
+    joined = join(server_half(PACE[:40], outcome=Outcome.CLIENT_GONE), client_half(**RESUMED))
+    assert (joined.gap, joined.hold, joined.verdict) == (0.0, None, Verdict.CUT)
+    assert joined.stalls[0].index == 20
+
+
+def test_the_half_of_a_later_connection_measures_nothing_of_the_page() -> None:
+    """Its zero is the reconnect, not the page's request: no gap, hold, stage or stall can be told from it."""
+    server = server_half(LATER, call=0.0, answer=0.0, cause=ReconnectCause.RESUME)
+    joined = join(server, client_half(**RESUMED, paint=PACE[0] + 5.0))
+    assert (joined.gap, joined.hold, joined.path_delay, joined.app, joined.model) == (None,) * 5
+    assert joined.stalls == ()
+    assert joined.page == 5.0

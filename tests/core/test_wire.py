@@ -5,16 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halves import client_half, client_halves, server_half, server_halves
+from halves import client_half, client_halves, generation_record, generation_records, server_half, server_halves
 from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.wire import (
     MAX_BEACON_BYTES,
     ClientHalf,
+    GenerationRecord,
     ServerHalf,
     dump_client,
+    generation_attributes,
     pack_server,
     parse_client,
+    parse_generation,
     parse_server,
     to_attributes,
     unpack_server,
@@ -37,6 +40,12 @@ def test_server_halves_survive_span_attributes_and_the_store(half: ServerHalf) -
     """A server half is the same after attributes and after the pending store's encoding."""
     assert parse_server(to_attributes(half)) == half
     assert unpack_server(pack_server(half)) == half
+
+
+@given(generation_records)
+def test_generation_records_survive_span_attributes(record: GenerationRecord) -> None:
+    """A generation's record is the same after a span's attributes."""
+    assert parse_generation(generation_attributes(record)) == record
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
@@ -87,3 +96,42 @@ def test_the_spans_own_context_is_not_an_attribute() -> None:
     attributes = to_attributes(half)
     assert "trace_id" not in attributes
     assert parse_server(attributes, trace_id="ab" * 16, span_id="cd" * 8, start_unix_ns=7) == half
+
+
+GENERATION = generation_attributes(generation_record(delivered=5))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"streamgap.generation.result": "attached"}, "expected result started, .*refused, got attached"),
+        ({"streamgap.generation.result": "replayed"}, "got replayed"),
+        ({"streamgap.generation.result": "refused"}, "expected status refused where the result is, .*got done"),
+        ({"streamgap.generation.status": "refused"}, "got refused for started"),
+        ({"streamgap.generation.status": "running"}, r"'running' - at `\$\.status`"),
+        ({"streamgap.generation.id": "x" * 97}, r"length <= 96 - at `\$\.id`"),
+        ({"streamgap.generation.reason": "x" * 65}, r"length <= 64 - at `\$\.reason`"),
+        ({"streamgap.tokens.delivered": -1}, r">= 0 - at `\$\.delivered`"),
+        ({"streamgap.tokens.unheard": 1.5}, r"\$\.unheard"),
+        ({"streamgap.duration_ms": 3_600_001.0}, r"<= 3600000.* - at `\$\.dur`"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(change: dict[str, object], says: str) -> None:
+    """A record that contradicts the schema or itself is refused, and the message names the span and the field."""
+    with pytest.raises(InvalidReportError, match=rf"^span streamgap\.generation: .*{says}") as refused:
+        parse_generation({**GENERATION, **change})
+    assert refused.value.reason == Reason.SCHEMA
+
+
+@pytest.mark.parametrize("missing", ["id", "result", "status"])
+def test_a_record_says_which_generation_why_and_how_it_ended(missing: str) -> None:
+    """Without its id, result or status a record says nothing."""
+    attributes = {key: value for key, value in GENERATION.items() if key != f"streamgap.generation.{missing}"}
+    with pytest.raises(InvalidReportError, match=f"missing required field `{missing}`"):
+        parse_generation(attributes)
+
+
+def test_a_refusal_is_a_record() -> None:
+    """A request that got no generation is one record, whose result and status both say so."""
+    record = generation_record(result="refused", status="refused", reason="busy")
+    assert parse_generation(generation_attributes(record)) == record

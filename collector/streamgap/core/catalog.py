@@ -37,6 +37,41 @@ class Outcome(StrEnum):
     CLIENT_GONE = "client_gone"
 
 
+class GenerationResult(StrEnum):
+    """How a request to the relay came by its answer. All but `attached`, `replayed` and `refused` called the model."""
+
+    STARTED = "started"
+    ATTACHED = "attached"
+    REPLAYED = "replayed"
+    RESTARTED = "restarted"
+    REFUSED = "refused"
+    BYPASSED = "bypassed"
+
+
+class Fate(StrEnum):
+    """What became of the tokens of a generation: heard by somebody, or generated after everybody had left."""
+
+    DELIVERED = "delivered"
+    UNHEARD = "unheard"
+
+
+class ReconnectCause(StrEnum):
+    """Why a request came for an answer that was there: with `Last-Event-ID`, as it was, or as an explicit retry."""
+
+    RESUME = "resume"
+    REPEAT = "repeat"
+    RETRY = "retry"
+
+
+class Disconnect(StrEnum):
+    """How a client left before the end: it closed, it reset, it vanished, or it read too slowly and was closed."""
+
+    FIN = "fin"
+    RST = "rst"
+    TIMEOUT = "timeout"
+    SLOW = "slow"
+
+
 class Reason(StrEnum):
     """Why a report was rejected. The set is closed: every refusal counts under one of these."""
 
@@ -60,6 +95,8 @@ class Unmatched(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+MODEL_CALLS = (GenerationResult.STARTED, GenerationResult.RESTARTED, GenerationResult.BYPASSED)
+GENERATION_ENDS = ("done", "failed", "stopped")
 HALVES = ("server", "client")
 SIDES = HALVES
 STAGES = ("app", "model", "path", "page")
@@ -168,6 +205,38 @@ NEGATIVE_GAPS = _counter(
     "Joined streams whose gap was below −50 ms: a joined pair that cannot be right, or a clock set late.",
     route=None,
 )
+GENERATIONS = _counter(
+    "streamgap_generations_total",
+    "Requests to the relay by how they came by their answer; started, restarted and bypassed ones called the model.",
+    route=None,
+    result=tuple(GenerationResult),
+)
+GENERATIONS_ENDED = _counter(
+    "streamgap_generations_ended_total", "Generations that ended, by how.", route=None, status=GENERATION_ENDS
+)
+TOKENS = _counter(
+    "streamgap_tokens_total",
+    "Output tokens of ended generations, by whether anybody listened when they were generated.",
+    route=None,
+    fate=tuple(Fate),
+)
+RECONNECTS = _counter(
+    "streamgap_reconnects_total",
+    "Responses to clients that came for an answer that was there, by why they came.",
+    route=None,
+    cause=tuple(ReconnectCause),
+)
+HEARTBEATS = _counter("streamgap_heartbeats_total", "Heartbeats written in silence.", route=None)
+DISCONNECTS = _counter(
+    "streamgap_disconnects_total",
+    "Clients that left before the end, by how, where the server that runs the app can tell.",
+    route=None,
+    how=tuple(Disconnect),
+)
+GENERATION_RECORDS_REJECTED = _counter(
+    "streamgap_generation_records_rejected_total",
+    "Records of generations that do not fit the schema; they are no halves, and in no other counter.",
+)
 RECEIVED = _counter("streamgap_reports_received_total", "Halves that reached the collector.", half=HALVES)
 ACCEPTED = _counter("streamgap_reports_accepted_total", "Halves that passed admission.", half=HALVES)
 REJECTED = _counter("streamgap_reports_rejected_total", "Halves refused, by reason.", half=HALVES, reason=_REASONS)
@@ -227,6 +296,13 @@ CATALOG: tuple[Metric, ...] = (
     CLIENT_WINDOWS,
     SERVER_STREAMS,
     NEGATIVE_GAPS,
+    GENERATIONS,
+    GENERATIONS_ENDED,
+    TOKENS,
+    RECONNECTS,
+    HEARTBEATS,
+    DISCONNECTS,
+    GENERATION_RECORDS_REJECTED,
     RECEIVED,
     ACCEPTED,
     REJECTED,

@@ -6,9 +6,9 @@ from operator import sub
 
 import msgspec
 
-from streamgap.core.catalog import Verdict
+from streamgap.core.catalog import ReconnectCause, Verdict
 from streamgap.core.offsets import shared
-from streamgap.core.verdict import DEFAULT_THRESHOLDS, Evidence, Thresholds, judge
+from streamgap.core.verdict import DEFAULT_THRESHOLDS, Evidence, Thresholds, judge, reconnected
 from streamgap.core.wire import ClientHalf, ServerHalf
 
 LONGEST_STALLS = 3
@@ -22,7 +22,7 @@ class Stall(msgspec.Struct, frozen=True):
 
 
 class JoinedStream(msgspec.Struct, frozen=True, kw_only=True):
-    """What the two halves say together; times in ms, None where a half lacks the moment.
+    """What the two halves say together; times in ms, None where a half lacks the moment or saw another connection.
 
     `gap` may be negative (raw); whoever fills a histogram clamps it. `path_delay` is the smallest client − server
     offset among the shared indices: the baseline that `hold` and the client span of the trace subtract.
@@ -54,16 +54,21 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
     hold = max dᵢ − min dᵢ (Example: server 0, 50, 100 ms; client 900, 901, 902 ms: d = 900, 851, 802; hold 98 ms.)
     Any constant (clock offset, round trip, model time) cancels. Error bound: the clocks' resolution, plus what the
     thinning skipped, which is at most the growth of dᵢ within one stride.
+
+    Of a page that lost its connection the later chunks came over another: there is no hold. Where this server half is
+    of the later one, its zero is not the page's either, and no time of it is a part of the page's wait.
     """
-    gap = _minus(client.first, server.first)
+    later = _resumed(server, client)
+    gap = None if later else _minus(client.first, server.first)
     delays = _delays(server, client)
     least = min(delays, default=None)
-    hold = None if least is None else max(delays) - least
+    hold = None if least is None or reconnected(server, client) else max(delays) - least
     app = None
-    if server.call is not None and server.answer is not None and server.first is not None:
+    if not later and server.call is not None and server.answer is not None and server.first is not None:
         app = server.call + max(server.first - server.answer, 0.0)
     page = None if client.paint is None else _minus(client.paint, client.first)
-    evidence = Evidence(gap=gap, hold=hold, app=app, model=_minus(server.answer, server.call), page=page)
+    model = None if later else _minus(server.answer, server.call)
+    evidence = Evidence(gap=gap, hold=hold, app=app, model=model, page=page)
     return JoinedStream(
         server=server,
         client=client,
@@ -71,7 +76,7 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
         hold=hold,
         path_delay=least,
         app=app,
-        model=evidence.model,
+        model=model,
         page=page,
         verdict=judge(server, client, evidence, thresholds),
     )
@@ -79,10 +84,15 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
 
 def _delays(server: ServerHalf, client: ClientHalf) -> list[float]:
     """Return dᵢ for every shared index, in order; empty where the sides counted different things."""
-    if server.unit != client.unit:
+    if server.unit != client.unit or _resumed(server, client):
         return []
     written, arrived = shared(server.at, server.stride, client.at, client.stride)
     return list(map(sub, arrived, written))
+
+
+def _resumed(server: ServerHalf, client: ClientHalf) -> bool:
+    """Say whether this server half begins where an earlier connection of the same page was lost."""
+    return client.tries > 0 and server.cause is ReconnectCause.RESUME
 
 
 def _minus(a: float | None, b: float | None) -> float | None:

@@ -24,16 +24,27 @@ def sse_event(data: Any, *, event: str | None = None, event_id: str | None = Non
     Raises ValueError when `event` or `event_id` holds a line break or NUL, TypeError when `data` is not JSON.
     """
     lines = [b"data: " + _encode_json(data)]
-    if event_id is not None:
-        lines.insert(0, b"id: " + _field(event_id, "event_id"))
     if event is not None:
         lines.insert(0, b"event: " + _field(event, "event"))
+    if event_id is not None:
+        # Last: there are clients that take it before they have the data, and would skip on resuming what was cut off.
+        lines.append(b"id: " + _field(event_id, "event_id"))
     return b"\n".join(lines) + b"\n\n"
 
 
 def sse_comment(text: str = "") -> bytes:
     """Encode a comment: bytes on the wire that no SSE reader dispatches. Used as heartbeat and to open a stream."""
     return b":" + _field(text, "comment") + b"\n\n"
+
+
+def sse_retry(retry_ms: int) -> bytes:
+    """Encode the reconnection time, in ms."""
+    return b"retry: %d\n\n" % retry_ms
+
+
+def sse_prime(event_id: str) -> bytes:
+    """Encode an id alone: no SSE reader dispatches it, and every reconnect carries it."""
+    return b"id: " + _field(event_id, "event_id") + b"\n\n"
 
 
 def _field(value: str, name: str) -> bytes:

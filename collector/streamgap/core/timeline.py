@@ -39,17 +39,17 @@ class Timeline:
         """Record `items` content events (unit `events`) or bytes (unit `bytes`) that came together at `at_ms`."""
         if items <= 0:
             return
-        chunks = items if self.unit == "events" else 1
-        if self.last_ms is None:
+        last_ms = self.last_ms
+        if last_ms is None:
             at_ms = max(at_ms, 0.0)
-            zero_gaps = chunks - 1
         else:
-            at_ms = max(at_ms, self.last_ms)
-            gap_ms = at_ms - self.last_ms
+            gap_ms = at_ms - last_ms
+            if gap_ms < 0.0:
+                at_ms, gap_ms = last_ms, 0.0
             self.gaps[bisect_left(CHUNK_GAP_BUCKETS_MS, gap_ms)] += 1
             self.longest_gap_ms = max(self.longest_gap_ms, gap_ms)
-            zero_gaps = chunks - 1
-        self.gaps[0] += zero_gaps
+        chunks = items if self.unit == "events" else 1
+        self.gaps[0] += chunks - 1
         self.chunks += chunks
         self.count += items
         self.last_ms = at_ms

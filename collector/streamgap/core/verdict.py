@@ -1,14 +1,16 @@
 """The one word for a joined stream.
 
-The order of the questions is the order of blame: a person who left before anything came is *abandoned* unless the path
-demonstrably sat on content; lost content is *cut*; then bytes that waited on the path, the page, the app, the model.
+The order of the questions is the order of blame: a connection that broke, and that the browser made anew, is *cut*
+whatever came of it, for the halves then speak of different connections; a person who left before anything came is
+*abandoned* unless the path demonstrably sat on content; lost content is *cut*; then bytes that waited on the path, the
+page, the app, the model.
 """
 
 from dataclasses import dataclass
 
 import msgspec
 
-from streamgap.core.catalog import Outcome, Verdict
+from streamgap.core.catalog import Outcome, ReconnectCause, Verdict
 from streamgap.core.wire import ClientHalf, ServerHalf
 
 # The answer itself was never finished: nobody between the app and the person at the screen is to blame.
@@ -49,6 +51,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 def judge(server: ServerHalf, client: ClientHalf, evidence: Evidence, limits: Thresholds) -> Verdict:
     """Return the verdict. Example: hold 2.1 s, nothing lost, idle page → `held`."""
+    if reconnected(server, client):
+        return Verdict.CUT
     if client.first is None or server.first is None:
         return _without_content(server, client, limits)
     if _late(server, client, evidence, limits):
@@ -58,6 +62,14 @@ def judge(server: ServerHalf, client: ClientHalf, evidence: Evidence, limits: Th
     if server.outcome in UNFINISHED:
         return Verdict.INCOMPLETE
     return _slowest_stage(evidence, limits)
+
+
+def reconnected(server: ServerHalf, client: ClientHalf) -> bool:
+    """Say whether an `EventSource` lost the connection of this server half, or lost another and went on with this one.
+
+    One that came again after the end of its answer, and was told so, has lost nothing.
+    """
+    return client.tries > 0 and (server.outcome is Outcome.CLIENT_GONE or server.cause is ReconnectCause.RESUME)
 
 
 def _without_content(server: ServerHalf, client: ClientHalf, limits: Thresholds) -> Verdict:
@@ -101,10 +113,7 @@ def _late(server: ServerHalf, client: ClientHalf, evidence: Evidence, limits: Th
 
 
 def _cut(server: ServerHalf, client: ClientHalf) -> bool:
-    """Say whether content was lost although nobody left: each side saw the other one go, or the page got too little.
-
-    An `EventSource` that was cut reconnects by itself, and may well end happily: the answer was generated twice.
-    """
+    """Say whether content was lost although nobody left: each side saw the other one go, or the page got too little."""
     lost = client.count < server.count and client.unit == server.unit
     if client.end == "error" or client.tries:
         return lost or server.outcome is Outcome.CLIENT_GONE

@@ -1,4 +1,4 @@
-"""The two halves on the wire: strict schemas, parsers, and the span attributes that carry the server half.
+"""The halves and the generation records on the wire: strict schemas, parsers, and the span attributes that carry them.
 
 All times are durations in ms since the half's own start, on its own clock; no half carries a time that the other may
 subtract. docs/wire.md is the prose of this module.
@@ -11,27 +11,46 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from streamgap.core.catalog import CHUNK_GAP_BUCKETS_S, Outcome, Reason
+from streamgap.core.catalog import (
+    CHUNK_GAP_BUCKETS_S,
+    MODEL_CALLS,
+    Disconnect,
+    GenerationResult,
+    Outcome,
+    Reason,
+    ReconnectCause,
+)
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.offsets import MAX_OFFSETS, MAX_STRIDE
 from streamgap.core.timeline import Unit
 
 WIRE_VERSION = 1
 SPAN_NAME = "streamgap.stream"
+GENERATION_SPAN_NAME = "streamgap.generation"
 STREAM_ID_PARAM = "sid"
 STREAM_ID_HEADER = "x-stream-id"
 MAX_BEACON_BYTES = 4096
 MAX_MS = 3_600_000.0
+MAX_LABEL = 256
+MAX_GENERATION_ID = 96
+MAX_SHORT = 64
 
 StreamId = Annotated[str, Meta(min_length=8, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Ms = Annotated[float, Meta(ge=0.0, le=MAX_MS)]
 Count = Annotated[int, Meta(ge=0, le=MAX_STRIDE)]
 Offsets = Annotated[tuple[Ms, ...], Meta(max_length=MAX_OFFSETS)]
 Gaps = Annotated[tuple[Count, ...], Meta(max_length=len(CHUNK_GAP_BUCKETS_S) + 1)]
-Short = Annotated[str, Meta(max_length=64)]
+Short = Annotated[str, Meta(max_length=MAX_SHORT)]
+Label = Annotated[str, Meta(max_length=MAX_LABEL)]
+GenerationId = Annotated[str, Meta(max_length=MAX_GENERATION_ID)]
+TraceId = Annotated[str, Meta(max_length=32)]
+SpanId = Annotated[str, Meta(max_length=16)]
+UnixNs = Annotated[int, Meta(ge=0)]
 
 End = Literal["done", "stopped", "error", "left", "lost"]
 Via = Literal["fetch", "eventsource"]
+GenerationStatus = Literal["done", "failed", "stopped", "refused"]
+Attributes = dict[str, str | int | float | Sequence[float] | Sequence[int]]
 
 
 class Half(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,30 +115,68 @@ class ServerHalf(Half, frozen=True, kw_only=True, gc=False, omit_defaults=True):
 
     Zero is the moment the request was received. `call` is when the model call began, `answer` when its first content
     chunk came back (both None where no model call was observed); `at` are the moments each chunk was handed to the
-    kernel.
+    kernel. `result`, `generation` and `cause` are a relay's: how the response came by which generation, and why the
+    client came again. `beats` are the heartbeats written, `how` the way a client left before the end (None: unknown).
     """
 
     sid: StreamId
-    route: Annotated[str, Meta(max_length=256)] = ""
-    model: Annotated[str, Meta(max_length=256)] = ""
-    provider: Annotated[str, Meta(max_length=256)] = ""
+    route: Label = ""
+    model: Label = ""
+    provider: Label = ""
     outcome: Outcome = Outcome.COMPLETE
-    error: Annotated[str, Meta(max_length=256)] = ""
+    error: Label = ""
     call: Ms | None = None
     answer: Ms | None = None
     head: Ms | None = None
     input_tokens: Count | None = None
     output_tokens: Count | None = None
-    trace_id: Annotated[str, Meta(max_length=32)] = ""
-    span_id: Annotated[str, Meta(max_length=16)] = ""
-    start_unix_ns: Annotated[int, Meta(ge=0)] = 0
+    result: GenerationResult | None = None
+    generation: GenerationId = ""
+    cause: ReconnectCause | None = None
+    beats: Count = 0
+    how: Disconnect | None = None
+    trace_id: TraceId = ""
+    span_id: SpanId = ""
+    start_unix_ns: UnixNs = 0
 
 
-ATTRIBUTES: Mapping[str, str] = {
-    "sid": "streamgap.stream.id",
+class GenerationRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One generation that has ended, or one that was refused: the attributes of a `streamgap.generation` span.
+
+    `result` says why the model was called (`started`, `restarted`, `bypassed`) or that it was not (`refused`, which is
+    the `status` then, too). `delivered` tokens were generated while somebody listened, `unheard` ones after that (None:
+    unknown); `estimated` says that the provider gave no count. `listeners` is how many there were at most at once,
+    `events` how many content events the log had. `dur` is in ms.
+    """
+
+    id: GenerationId
+    result: GenerationResult
+    status: GenerationStatus
+    reason: Short = ""
+    route: Label = ""
+    model: Label = ""
+    provider: Label = ""
+    delivered: Count | None = None
+    unheard: Count | None = None
+    estimated: bool = False
+    listeners: Count = 0
+    events: Count = 0
+    dur: Ms = 0.0
+    trace_id: TraceId = ""
+    span_id: SpanId = ""
+    start_unix_ns: UnixNs = 0
+
+
+_BOTH: Mapping[str, str] = {
     "route": "http.route",
     "model": "gen_ai.request.model",
     "provider": "gen_ai.provider.name",
+    "result": "streamgap.generation.result",
+    "dur": "streamgap.duration_ms",
+}
+ATTRIBUTES: Mapping[str, str] = {
+    **_BOTH,
+    "sid": "streamgap.stream.id",
     "error": "error.type",
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
@@ -134,10 +191,25 @@ ATTRIBUTES: Mapping[str, str] = {
     "last": "streamgap.last_ms",
     "longest": "streamgap.longest_gap_ms",
     "gaps": "streamgap.gaps",
-    "dur": "streamgap.duration_ms",
+    "generation": "streamgap.generation.id",
+    "cause": "streamgap.reconnect.cause",
+    "beats": "streamgap.heartbeats",
+    "how": "streamgap.disconnect",
+}
+GENERATION_ATTRIBUTES: Mapping[str, str] = {
+    **_BOTH,
+    "id": ATTRIBUTES["generation"],
+    "status": "streamgap.generation.status",
+    "reason": "streamgap.generation.reason",
+    "delivered": "streamgap.tokens.delivered",
+    "unheard": "streamgap.tokens.unheard",
+    "estimated": "streamgap.tokens.estimated",
+    "listeners": "streamgap.listeners",
+    "events": "streamgap.events",
 }
 STREAM_ID_ATTRIBUTE = ATTRIBUTES["sid"]
 H = TypeVar("H", bound=Half)
+S = TypeVar("S", bound=msgspec.Struct)
 
 _decode_client = msgspec.json.Decoder(ClientHalf).decode
 _decode_server = msgspec.msgpack.Decoder(ServerHalf).decode
@@ -171,19 +243,39 @@ def parse_server(
     attributes: Mapping[str, Any], *, trace_id: str = "", span_id: str = "", start_unix_ns: int = 0
 ) -> ServerHalf:
     """Check one server half given as span attributes (others are ignored). Raises InvalidReportError."""
-    fields = {field: attributes[key] for field, key in ATTRIBUTES.items() if key in attributes}
-    fields.update(trace_id=trace_id, span_id=span_id, start_unix_ns=start_unix_ns)
-    try:
-        half = msgspec.convert(fields, ServerHalf)
-    except msgspec.ValidationError as error:
-        raise InvalidReportError(f"span {SPAN_NAME}: {error}", reason=Reason.SCHEMA) from error
-    return _consistent(half, f"span {SPAN_NAME}")
+    where = f"span {SPAN_NAME}"
+    context = {"trace_id": trace_id, "span_id": span_id, "start_unix_ns": start_unix_ns}
+    return _consistent(_from_span(attributes, ServerHalf, ATTRIBUTES, context=context, where=where), where)
 
 
-def to_attributes(half: ServerHalf) -> dict[str, str | int | float | Sequence[float] | Sequence[int]]:
+def to_attributes(half: ServerHalf) -> Attributes:
     """Return the span attributes of a server half; the span's own context is not among them."""
-    fields: dict[str, Any] = msgspec.to_builtins(half)
-    return {key: fields[field] for field, key in ATTRIBUTES.items() if field in fields}
+    return _to_span(half, ATTRIBUTES)
+
+
+def parse_generation(
+    attributes: Mapping[str, Any], *, trace_id: str = "", span_id: str = "", start_unix_ns: int = 0
+) -> GenerationRecord:
+    """Check one generation record given as span attributes (others are ignored). Raises InvalidReportError."""
+    where = f"span {GENERATION_SPAN_NAME}"
+    context = {"trace_id": trace_id, "span_id": span_id, "start_unix_ns": start_unix_ns}
+    record = _from_span(attributes, GenerationRecord, GENERATION_ATTRIBUTES, context=context, where=where)
+    refused = record.result is GenerationResult.REFUSED
+    if not refused and record.result not in MODEL_CALLS:
+        expected = ", ".join((*MODEL_CALLS, GenerationResult.REFUSED))
+        raise InvalidReportError(f"{where}: expected result {expected}, got {record.result}", reason=Reason.SCHEMA)
+    if refused != (record.status == "refused"):
+        raise InvalidReportError(
+            f"{where}: expected status refused where the result is, and nowhere else, got {record.status} for "
+            f"{record.result}",
+            reason=Reason.SCHEMA,
+        )
+    return record
+
+
+def generation_attributes(record: GenerationRecord) -> Attributes:
+    """Return the span attributes of a generation record; the span's own context is not among them."""
+    return _to_span(record, GENERATION_ATTRIBUTES)
 
 
 def pack_server(half: ServerHalf) -> bytes:
@@ -194,6 +286,21 @@ def pack_server(half: ServerHalf) -> bytes:
 def unpack_server(payload: bytes) -> ServerHalf:
     """Decode what `pack_server` made."""
     return _decode_server(payload)
+
+
+def _from_span(
+    attributes: Mapping[str, Any], kind: type[S], names: Mapping[str, str], *, context: Mapping[str, Any], where: str
+) -> S:
+    fields = {field: attributes[key] for field, key in names.items() if key in attributes}
+    try:
+        return msgspec.convert({**fields, **context}, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidReportError(f"{where}: {error}", reason=Reason.SCHEMA) from error
+
+
+def _to_span(record: msgspec.Struct, names: Mapping[str, str]) -> Attributes:
+    fields: dict[str, Any] = msgspec.to_builtins(record)
+    return {key: fields[field] for field, key in names.items() if field in fields}
 
 
 def _consistent(half: H, where: str) -> H:
