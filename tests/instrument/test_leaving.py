@@ -144,6 +144,21 @@ async def test_a_client_that_left_before_the_response_began_is_counted() -> None
     assert (half.outcome, half.count) == (Outcome.CLIENT_GONE, 0)
 
 
+async def test_an_app_that_returns_as_soon_as_it_hears_of_the_leaving_is_no_error() -> None:
+    """It has ended before we got to run, and yet its client has left."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send(SSE_START)
+        await receive()
+
+    halves: list[ServerHalf] = []
+    async with serving(StreamGapMiddleware(app, sinks=[halves.append])) as port, visiting(port) as visit:
+        await visit.leave()
+        half = await only(halves)
+    assert half.outcome is Outcome.CLIENT_GONE
+
+
 async def test_an_app_that_listens_finishes_in_its_own_way() -> None:
     """Starlette stops its stream by itself, and its background task, which saves the half answer, is not cancelled."""
     saved = asyncio.Event()

@@ -21,6 +21,7 @@ from streamgap.core.errors import SettingsError
 from streamgap.core.sse import sse_comment, sse_event
 from streamgap.core.wire import ServerHalf
 from streamgap.instrument import StreamGapMiddleware
+from streamgap.instrument.asgi.kinds import BEAT
 
 SSE = "text/event-stream"
 SILENCE_S = 0.1
@@ -198,7 +199,7 @@ async def test_ndjson_is_counted_in_bytes_and_left_alone() -> None:
 
 
 async def test_heartbeats_fill_the_silence_before_the_first_event_and_between_events() -> None:
-    """A comment goes out after each `heartbeat_s` of silence, and the silences are as long as they were."""
+    """A comment goes out after each `heartbeat_s` of silence, and never sooner."""
     parts = (4.5 * SILENCE_S, b"data: 1\n\n", 4.5 * SILENCE_S, b"data: 2\n\n")
     app, halves = measured(streaming(*parts), heartbeat_s=SILENCE_S)
     async with serving(app) as port:
@@ -208,9 +209,42 @@ async def test_heartbeats_fill_the_silence_before_the_first_event_and_between_ev
     assert opening == b":stream"
     assert kinds[:first] == [b"beat"] * first
     assert kinds[first + 1 : second] == [b"beat"] * (second - first - 1)
-    assert 1 <= first <= 4
-    assert 1 <= second - first - 1 <= 4
-    assert (await only(halves)).count == 2
+    half = await only(halves)
+    assert 1 <= first <= half.at[0] / (SILENCE_S * 1000)
+    assert 1 <= second - first - 1 <= (half.at[1] - half.at[0]) / (SILENCE_S * 1000)
+    assert (half.count, half.beats) == (2, kinds.count(b"beat"))
+
+
+async def test_an_app_can_name_its_own_heartbeat() -> None:
+    """The bytes under `BEAT` in the opening message fill the silence; they are counted and are no content."""
+    ping = b"event: sg-ping\ndata: {}\n\n"
+    sent: list[Any] = []
+    twice = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-type", SSE.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers, BEAT: ping})
+        await twice.wait()
+        await send({"type": "http.response.body", "body": b"data: 1\n\n"})
+
+    inner, halves = measured(app, heartbeat_s=SILENCE_S)
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        async def noting(message: Any) -> None:
+            await send(message)
+            sent.append(message)
+            if [message.get("body") for message in sent].count(ping) == 2:
+                twice.set()
+
+        await inner(scope, receive, noting)
+
+    async with serving(outer) as port:
+        visit = await fetched(port)
+    half = await only(halves)
+    assert BEAT not in sent[0]
+    assert visit.body == sse_comment("stream") + ping * half.beats + b"data: 1\n\n"
+    assert half.beats >= 2
+    assert (half.count, half.unit) == (1, "events")
 
 
 async def test_no_heartbeat_stands_inside_an_event() -> None:

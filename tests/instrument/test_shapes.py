@@ -10,10 +10,12 @@ from anthropic import AsyncAnthropic
 from google import genai
 from google.genai import types
 from openai import AsyncOpenAI
+from openai.types.responses import ResponseAudioDeltaEvent
 
 from instrument.lab import HOST, Ticks, serving
 from streamgap.core.catalog import Outcome
 from streamgap.instrument import Generation, StreamRecord, observe
+from streamgap.instrument.shapes import recognise
 from streamgap.instrument.stream import CURRENT
 
 Document = Mapping[str, Any]
@@ -244,3 +246,30 @@ async def test_an_interaction_that_is_refused_is_a_failed_call() -> None:
     (generation,) = record.generations
     assert generation.ending is not None
     assert generation.ending.error == "429"
+
+
+PICTURE = types.Part(inline_data=types.Blob(data=b"x", mime_type="image/png"))
+MEDIA = {
+    "gemini": types.GenerateContentResponse(
+        candidates=[types.Candidate(content=types.Content(role="model", parts=[PICTURE]))]
+    ),
+    "openai responses": ResponseAudioDeltaEvent(type="response.audio.delta", delta="eA==", sequence_number=1),
+    "bytes": b"x",
+}
+
+
+@pytest.mark.parametrize("kind", MEDIA)
+def test_media_are_content_that_cannot_be_read(kind: str) -> None:
+    """A picture or a sound is shown, and ends the wait for the first chunk, but has no text."""
+    shape = recognise(MEDIA[kind])
+    assert shape.content(MEDIA[kind])
+    assert shape.text(MEDIA[kind]) == ""
+
+
+def test_the_text_is_the_first_answers() -> None:
+    """Of several answers in one stream only the first is read, so that they do not mix."""
+    parts = [types.Content(role="model", parts=[types.Part(text=text)]) for text in ("first", "other")]
+    both = [types.Candidate(content=content, index=index) for index, content in enumerate(parts)]
+    shape = recognise(types.GenerateContentResponse(candidates=both))
+    assert shape.text(types.GenerateContentResponse(candidates=both)) == "first"
+    assert shape.text(types.GenerateContentResponse(candidates=both[1:])) == ""

@@ -48,6 +48,6 @@ def _status_of(error: Exception) -> str:
     """Return the HTTP status an SDK's error carries: google-genai in `code`, OpenAI and Anthropic in `status_code`."""
     for name in ("status_code", "code"):
         code = getattr(error, name, None)
-        if isinstance(code, int) and 100 <= code <= 599:  # noqa: PLR2004, the range of HTTP statuses
+        if isinstance(code, int) and 400 <= code <= 599:  # noqa: PLR2004, the range of HTTP statuses
             return str(code)
     return ""

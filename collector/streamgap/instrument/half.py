@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from streamgap.core.catalog import Outcome
-from streamgap.core.offsets import MAX_STRIDE
+import msgspec
+
+from streamgap.core.catalog import Disconnect, Outcome
 from streamgap.core.timeline import Timeline
-from streamgap.core.wire import MAX_MS, ServerHalf
+from streamgap.core.wire import MAX_GENERATION_ID, ServerHalf
+from streamgap.instrument.bounds import bounded_count, bounded_ms, bounded_text
 from streamgap.instrument.endings import Ending, class_of, ending_of, innermost
 from streamgap.instrument.generation import Generation
 from streamgap.instrument.shapes import total
-from streamgap.instrument.stream import StreamRecord
-
-_MAX_LABEL = 256
+from streamgap.instrument.stream import Relayed, StreamRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What the middleware saw of a response; times in ms since its request was received."""
+    """What the middleware saw of a response; times in ms since its request was received.
+
+    `beats` are the heartbeats written, `how` the way the client left, where that is known.
+    """
 
     sid: str
     route: str
@@ -25,38 +28,44 @@ class Response:
     end_ms: float
     timeline: Timeline
     ending: Ending
+    beats: int = 0
+    how: Disconnect | None = None
 
 
 def server_half(response: Response, record: StreamRecord) -> ServerHalf:
     """Put the response and its model calls together.
 
-    The model's share runs from the first call to the first content of any; tokens are summed over calls, each of which
-    reports a running total.
+    The model's share runs from the first call to the first content of any; what of it lies before the request was
+    received (a relay's reader came later) is no wait, and cut off. Tokens are summed over calls, each of which reports
+    a running total.
     """
     timeline, calls = response.timeline, record.generations
     first = calls[0] if calls else None
-    return ServerHalf(
+    half = ServerHalf(
         sid=response.sid,
-        route=_label(response.route),
-        model=_label(first.model) if first else "",
-        provider=_label(first.provider) if first else "",
+        route=bounded_text(response.route),
+        model=bounded_text(first.model) if first else "",
+        provider=bounded_text(first.provider) if first else "",
         outcome=response.ending.outcome,
-        error=_label(response.ending.error),
+        error=bounded_text(response.ending.error),
         call=_earliest(record, [call.began_ns for call in calls]),
         answer=_earliest(record, [call.answered_ns for call in calls]),
-        head=None if response.head_ms is None else _ms(response.head_ms),
+        head=None if response.head_ms is None else bounded_ms(response.head_ms),
         input_tokens=_count([call.facts.input_tokens for call in calls]),
         output_tokens=_count([call.facts.output_tokens for call in calls]),
-        at=tuple(map(_ms, timeline.offsets.times_ms)),
+        beats=bounded_count(response.beats),
+        how=record.disconnect or response.how,
+        at=tuple(map(bounded_ms, timeline.offsets.times_ms)),
         stride=timeline.offsets.stride,
         count=timeline.count,
         unit=timeline.unit,
-        last=None if timeline.last_ms is None else _ms(timeline.last_ms),
-        longest=_ms(timeline.longest_gap_ms),
+        last=None if timeline.last_ms is None else bounded_ms(timeline.last_ms),
+        longest=bounded_ms(timeline.longest_gap_ms),
         gaps=_trimmed(timeline.gaps),
-        dur=_ms(response.end_ms),
+        dur=bounded_ms(response.end_ms),
         start_unix_ns=record.started_unix_ns,
     )
+    return half if record.relayed is None else _relayed(half, record.relayed)
 
 
 def outcome_of(*, gone: bool, complete: bool, error: BaseException | None, calls: Sequence[Generation]) -> Ending:
@@ -80,24 +89,27 @@ def outcome_of(*, gone: bool, complete: bool, error: BaseException | None, calls
     return said
 
 
+def _relayed(half: ServerHalf, relayed: Relayed) -> ServerHalf:
+    """Add what the relay says. Tokens belong to the one response that called the model, however many read its log."""
+    return msgspec.structs.replace(
+        half,
+        model=half.model or bounded_text(relayed.model),
+        result=relayed.result,
+        generation=bounded_text(relayed.generation, MAX_GENERATION_ID),
+        cause=relayed.cause,
+        input_tokens=half.input_tokens if relayed.calls else None,
+        output_tokens=half.output_tokens if relayed.calls else None,
+    )
+
+
 def _earliest(record: StreamRecord, times_ns: Sequence[int | None]) -> float | None:
     known = [at_ns for at_ns in times_ns if at_ns is not None]
-    return _ms(record.ms(min(known))) if known else None
+    return bounded_ms(record.ms(min(known))) if known else None
 
 
 def _count(counts: Sequence[int | None]) -> int | None:
     tokens = total(*counts)
-    return None if tokens is None else min(max(tokens, 0), MAX_STRIDE)
-
-
-def _ms(value_ms: float) -> float:
-    """Round to µs, and hold to the hour that the wire allows."""
-    return min(max(round(value_ms, 3), 0.0), MAX_MS)
-
-
-def _label(text: str) -> str:
-    """Cut to what the wire allows, without the lone surrogates that no exporter can encode."""
-    return text[:_MAX_LABEL].encode(errors="replace").decode()
+    return None if tokens is None else bounded_count(tokens)
 
 
 def _trimmed(gaps: Sequence[int]) -> tuple[int, ...]:

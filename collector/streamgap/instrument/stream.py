@@ -1,7 +1,9 @@
 """The streamed response that is being made, as the code inside the app can reach it."""
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 
+from streamgap.core.catalog import MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
 from streamgap.instrument.generation import Clock, Generation
 
 MAX_GENERATIONS = 64
@@ -10,16 +12,41 @@ MAX_GENERATIONS = 64
 CURRENT: ContextVar["StreamRecord | None"] = ContextVar("streamgap_stream", default=None)
 
 
-class StreamRecord:
-    """One response, from the moment its request was received (`zero_ns` on `clock`), and its model calls."""
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """How a relay answered a request: by which generation it came, and why it had come again (None: it had not).
 
-    __slots__ = ("clock", "generations", "started_unix_ns", "zero_ns")
+    `model` is told for a response whose model call nobody here has seen.
+    """
+
+    result: GenerationResult
+    generation: str
+    cause: ReconnectCause | None = None
+    model: str = ""
+
+    @property
+    def calls(self) -> bool:
+        """Whether the model was called for this very response."""
+        return self.result in MODEL_CALLS
+
+
+class StreamRecord:
+    """One response, from the moment its request was received (`zero_ns` on `clock`), and its model calls.
+
+    `sid` is known once the response has begun to stream. `relayed` is set by a relay. `disconnect` is set by whoever
+    closes the connection on a client, and says why.
+    """
+
+    __slots__ = ("clock", "disconnect", "generations", "relayed", "sid", "started_unix_ns", "zero_ns")
 
     def __init__(self, *, clock: Clock, started_unix_ns: int) -> None:
         self.clock = clock
         self.zero_ns = clock()
         self.started_unix_ns = started_unix_ns
         self.generations: list[Generation] = []
+        self.sid = ""
+        self.relayed: Relayed | None = None
+        self.disconnect: Disconnect | None = None
 
     def attach(self, generation: Generation) -> None:
         """Take a model call as part of this response."""

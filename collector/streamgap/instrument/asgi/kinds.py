@@ -15,6 +15,13 @@ Header = tuple[bytes, bytes]
 TAKEN = "streamgap.taken"
 """A key in the opening message of a response that a middleware further in has already made its own."""
 
+BEAT = "streamgap.beat"
+"""A key in the opening message: the bytes to send as heartbeat instead of a comment."""
+CONTENT = "streamgap.content"
+"""A key in a body message: how many content events it holds, whole ones, told by whoever made them."""
+CONNECTION = "streamgap.connection"
+"""A key in the scope: the `Connection` that a server of ours keeps note of."""
+
 _UNITS: dict[bytes, Unit] = {
     b"text/event-stream": "events",
     b"application/x-ndjson": "bytes",

@@ -4,11 +4,11 @@ import asyncio
 import time
 
 from streamgap.core.timeline import Unit
-from streamgap.instrument.asgi.kinds import TAKEN, App, Message, Receive, Scope, Send, unit_of
+from streamgap.instrument.asgi.kinds import BEAT, TAKEN, App, Message, Receive, Scope, Send, unit_of
 from streamgap.instrument.asgi.mailbox import Mailbox
 from streamgap.instrument.asgi.options import Options
 from streamgap.instrument.asgi.streamed import StreamedResponse
-from streamgap.instrument.asgi.writer import StreamWriter
+from streamgap.instrument.asgi.writer import COMMENT, StreamWriter
 from streamgap.instrument.faults import note_fault
 from streamgap.instrument.stream import CURRENT, StreamRecord
 
@@ -48,7 +48,7 @@ class Responder:
         if self._streamed is not None:
             await self._streamed.send(message)
         elif message["type"] == "http.response.start" and (unit := self._unit(message)) is not None:
-            self._streamed = self._take_over(unit)
+            self._streamed = self._take_over(unit, message.get(BEAT, COMMENT))
             await self._streamed.open(message)
         else:
             await self._send(message)
@@ -60,7 +60,7 @@ class Responder:
             note_fault("headers", error)
             return None
 
-    def _take_over(self, unit: Unit) -> StreamedResponse:
+    def _take_over(self, unit: Unit, beat: bytes) -> StreamedResponse:
         options = self._options
         writer = StreamWriter(
             self._send,
@@ -68,6 +68,7 @@ class Responder:
             record=self._record,
             heartbeat_s=options.heartbeat_s,
             content_types=options.content_types,
+            beat=beat,
         )
         return StreamedResponse(
             writer,

@@ -5,8 +5,10 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
+from streamgap.core.catalog import Disconnect
+from streamgap.instrument.asgi.connection import Connection
 from streamgap.instrument.asgi.headers import stream_headers
-from streamgap.instrument.asgi.kinds import TAKEN, Message, Scope
+from streamgap.instrument.asgi.kinds import BEAT, CONNECTION, TAKEN, Message, Scope
 from streamgap.instrument.asgi.mailbox import Mailbox
 from streamgap.instrument.asgi.options import Options
 from streamgap.instrument.asgi.stream_ids import stream_id
@@ -58,7 +60,7 @@ class StreamedResponse:
         task: "asyncio.Task[Any] | None",
     ) -> None:
         self._writer = writer
-        self._sid = stream_id(scope)
+        self._sid = record.sid = stream_id(scope)
         self._scope = scope
         self._mailbox = mailbox
         self._record = record
@@ -73,10 +75,10 @@ class StreamedResponse:
 
     async def open(self, start: Message) -> None:
         """Send the headers."""
+        opening = {**start, TAKEN: True, "headers": stream_headers(start.get("headers", ()), sid=self._sid)}
+        opening.pop(BEAT, None)
         try:
-            await self._writer.open(
-                {**start, TAKEN: True, "headers": stream_headers(start.get("headers", ()), sid=self._sid)}
-            )
+            await self._writer.open(opening)
         except OSError:
             self._client_left()
             raise
@@ -97,6 +99,9 @@ class StreamedResponse:
 
     async def end(self, error: BaseException | None) -> bool:
         """Report, once the app has returned or raised; return whether what it raised was our own cancellation."""
+        if self._mailbox.gone and not self._writer.closing:
+            # The app heard it first and has ended, before the watch got to run.
+            self._client_left()
         self._writer.stop()
         self._watch.cancel()
         try:
@@ -144,17 +149,25 @@ class StreamedResponse:
         export(half, context=self._context, sinks=self._options.sinks)
 
     def _response(self, error: BaseException | None) -> Response:
-        writer = self._writer
+        writer, record = self._writer, self._record
+        # Whoever closed the connection on a client has lost it as much as if it had left by itself.
+        gone = self._gone or record.disconnect is not None
         return Response(
             sid=self._sid,
             route=self._options.route(self._scope),
             head_ms=writer.head_ms,
-            end_ms=self._record.now_ms() if writer.finished_ms is None else writer.finished_ms,
+            end_ms=record.now_ms() if writer.finished_ms is None else writer.finished_ms,
             timeline=writer.timeline,
             ending=outcome_of(
-                gone=self._gone,
+                gone=gone,
                 complete=writer.finished_ms is not None,
                 error=error,
-                calls=self._record.generations,
+                calls=record.generations,
             ),
+            beats=writer.beats,
+            how=self._lost_by() if gone else None,
         )
+
+    def _lost_by(self) -> Disconnect | None:
+        connection = self._scope.get(CONNECTION)
+        return connection.lost_by if isinstance(connection, Connection) else None

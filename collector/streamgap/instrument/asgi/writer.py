@@ -5,12 +5,12 @@ from collections.abc import Collection
 from streamgap.core.sse import ContentScanner, sse_comment
 from streamgap.core.timeline import Timeline, Unit
 from streamgap.instrument.asgi.heartbeat import Heartbeat
-from streamgap.instrument.asgi.kinds import Message, Send
+from streamgap.instrument.asgi.kinds import CONTENT, Message, Send
 from streamgap.instrument.faults import note_fault
 from streamgap.instrument.stream import StreamRecord
 
 OPENING = sse_comment("stream")
-BEAT = sse_comment()
+COMMENT = sse_comment()
 
 
 class StreamWriter:
@@ -18,14 +18,17 @@ class StreamWriter:
 
     A stamp is taken after `await send`: servers hand the bytes to the kernel before it returns, unless the client is
     more than a socket buffer behind. `closing`: the app's last message is being sent, or has been, at `finished_ms`.
+    `beat` is what is written in silence, a whole event or comment; `beats` counts how often it was.
     """
 
     __slots__ = (
+        "_beat_bytes",
         "_heartbeat",
         "_record",
         "_scanner",
         "_send",
         "_stamps",
+        "beats",
         "closing",
         "finished_ms",
         "head_ms",
@@ -33,15 +36,24 @@ class StreamWriter:
     )
 
     def __init__(
-        self, send: Send, *, unit: Unit, record: StreamRecord, heartbeat_s: float, content_types: Collection[str]
+        self,
+        send: Send,
+        *,
+        unit: Unit,
+        record: StreamRecord,
+        heartbeat_s: float,
+        content_types: Collection[str],
+        beat: bytes = COMMENT,
     ) -> None:
         self._send = send
         self._record = record
         self._scanner = ContentScanner(content_types)
+        self._beat_bytes = beat
         self._heartbeat: Heartbeat | None = None
         if unit == "events" and heartbeat_s > 0:
             self._heartbeat = Heartbeat(self._beat, every_s=heartbeat_s, allowed=self._between_events)
         self._stamps = True
+        self.beats = 0
         self.timeline = Timeline(unit)
         self.head_ms: float | None = None
         self.closing = False
@@ -76,7 +88,7 @@ class StreamWriter:
             heartbeat.wrote()
         at_ms = self._record.now_ms()
         if self._stamps:
-            self._stamp(message.get("body", b""), at_ms)
+            self._stamp(message, at_ms)
         if last:
             self.finished_ms = at_ms
 
@@ -86,12 +98,13 @@ class StreamWriter:
         if self._heartbeat is not None:
             self._heartbeat.stop()
 
-    def _stamp(self, body: bytes, at_ms: float) -> None:
+    def _stamp(self, message: Message, at_ms: float) -> None:
         try:
-            if self.timeline.unit == "events":
-                self.timeline.arrive(self._scanner.feed(bytes(body)), at_ms)
-            else:
-                self.timeline.arrive(len(body), at_ms)
+            items = message.get(CONTENT)
+            if items is None:
+                body = message.get("body", b"")
+                items = len(body) if self.timeline.unit == "bytes" else self._scanner.feed(bytes(body))
+            self.timeline.arrive(items, at_ms)
         except Exception as error:  # noqa: BLE001, the response survives our misreading it
             note_fault("stamp", error)
             self.stop()
@@ -100,7 +113,8 @@ class StreamWriter:
         return self._scanner.at_boundary
 
     async def _beat(self) -> None:
-        await self._write(BEAT)
+        await self._write(self._beat_bytes)
+        self.beats += 1
 
     async def _write(self, body: bytes) -> None:
         await self._send({"type": "http.response.body", "body": body, "more_body": True})

@@ -10,10 +10,10 @@ _EVENTS = frozenset(
 )
 
 
-def _content(event: Any) -> bool:
-    if event.type != "content_block_delta":
-        return False
-    return event.delta.type == "text_delta" and bool(event.delta.text)
+def _text(event: Any) -> str:
+    if event.type != "content_block_delta" or event.delta.type != "text_delta":
+        return ""
+    return event.delta.text or ""
 
 
 def _read(event: Any) -> Facts:
@@ -39,6 +39,6 @@ ANTHROPIC = Shape(
     provider="anthropic",
     operation="chat",
     recognises=lambda event: getattr(event, "type", None) in _EVENTS,
-    content=_content,
+    text=_text,
     read=_read,
 )

@@ -25,12 +25,21 @@ _BLOCKED = frozenset(
 _UNFINISHED = frozenset({"CONTINUATION"})
 
 
-def _content(chunk: Any) -> bool:
+def _text(chunk: Any) -> str:
     for candidate in chunk.candidates or ():
-        parts = candidate.content.parts if candidate.content else None
-        if any((part.text or part.inline_data or part.file_data) and not part.thought for part in parts or ()):
-            return True
-    return False
+        if not candidate.index:
+            return "".join(part.text for part in _shown(candidate) if part.text)
+    return ""
+
+
+def _media(chunk: Any) -> bool:
+    parts = [part for candidate in chunk.candidates or () for part in _shown(candidate)]
+    return any(part.inline_data or part.file_data for part in parts)
+
+
+def _shown(candidate: Any) -> list[Any]:
+    parts = candidate.content.parts if candidate.content else None
+    return [part for part in parts or () if not part.thought]
 
 
 def _read(chunk: Any) -> Facts:
@@ -60,7 +69,8 @@ GEMINI = Shape(
     provider="gcp.gemini",
     operation="generate_content",
     recognises=lambda chunk: hasattr(chunk, "candidates") and hasattr(chunk, "usage_metadata"),
-    content=_content,
+    text=_text,
     read=_read,
+    media=_media,
     lingers=True,
 )

@@ -5,7 +5,7 @@ from typing import Any
 from streamgap.core.catalog import Outcome
 from streamgap.instrument.shapes.shape import NOTHING, Facts, Shape, total
 
-_CONTENT = frozenset({"text", "image", "audio", "video", "document"})
+_MEDIA = frozenset({"image", "audio", "video", "document"})
 _OUTCOMES = {
     "failed": Outcome.UPSTREAM_ERROR,
     "cancelled": Outcome.TRUNCATED,
@@ -13,8 +13,13 @@ _OUTCOMES = {
 }
 
 
-def _content(event: Any) -> bool:
-    return event.event_type == "step.delta" and getattr(event.delta, "type", "") in _CONTENT
+def _text(event: Any) -> str:
+    return event.delta.text or "" if _kind(event) == "text" else ""
+
+
+def _kind(event: Any) -> str:
+    """Say what a delta is of, and of any other event nothing."""
+    return getattr(event.delta, "type", "") if event.event_type == "step.delta" else ""
 
 
 def _read(event: Any) -> Facts:
@@ -41,6 +46,7 @@ INTERACTIONS = Shape(
     provider="gcp.gemini",
     operation="generate_content",
     recognises=lambda event: isinstance(getattr(event, "event_type", None), str),
-    content=_content,
+    text=_text,
     read=_read,
+    media=lambda event: _kind(event) in _MEDIA,
 )

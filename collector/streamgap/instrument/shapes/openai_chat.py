@@ -6,9 +6,11 @@ from streamgap.core.catalog import Outcome
 from streamgap.instrument.shapes.shape import Facts, Shape
 
 
-def _content(chunk: Any) -> bool:
-    deltas = [choice.delta for choice in chunk.choices or ()]
-    return any(delta and (delta.content or getattr(delta, "refusal", None)) for delta in deltas)
+def _text(chunk: Any) -> str:
+    for choice in chunk.choices or ():
+        if choice.delta and not getattr(choice, "index", 0):
+            return choice.delta.content or getattr(choice.delta, "refusal", None) or ""
+    return ""
 
 
 def _read(chunk: Any) -> Facts:
@@ -29,6 +31,6 @@ OPENAI_CHAT = Shape(
     provider="openai",
     operation="chat",
     recognises=lambda chunk: hasattr(chunk, "choices"),
-    content=_content,
+    text=_text,
     read=_read,
 )

@@ -5,7 +5,7 @@ from typing import Any
 from streamgap.core.catalog import Outcome
 from streamgap.instrument.shapes.shape import NOTHING, Facts, Shape
 
-_CONTENT = frozenset({"response.output_text.delta", "response.refusal.delta", "response.audio.delta"})
+_TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})
 _LAST = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 
 
@@ -39,6 +39,7 @@ OPENAI_RESPONSES = Shape(
     provider="openai",
     operation="chat",
     recognises=lambda event: str(getattr(event, "type", "")).startswith("response."),
-    content=lambda event: event.type in _CONTENT and bool(event.delta),
+    text=lambda event: event.delta if event.type in _TEXT else "",
     read=_read,
+    media=lambda event: event.type == "response.audio.delta" and bool(event.delta),
 )

@@ -5,7 +5,11 @@ from typing import Any
 from streamgap.instrument.shapes.shape import NOTHING, Shape
 
 
-def _content(chunk: Any) -> bool:
+def _text(chunk: Any) -> str:
+    return chunk if isinstance(chunk, str) else ""
+
+
+def _media(chunk: Any) -> bool:
     return bool(chunk) if isinstance(chunk, str | bytes | bytearray) else chunk is not None
 
 
@@ -13,7 +17,8 @@ PLAIN = Shape(
     provider="",
     operation="",
     recognises=lambda _chunk: True,
-    content=_content,
+    text=_text,
     read=lambda _chunk: NOTHING,
+    media=_media,
     ends_aloud=False,
 )

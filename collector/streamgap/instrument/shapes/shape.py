@@ -25,17 +25,23 @@ NOTHING = Facts()
 class Shape:
     """One SDK's kind of chunk.
 
-    `content` is what a person could be shown: text or media, but no thought, tool call or bookkeeping. `ends_aloud`:
+    `text` is what a person could read in a chunk, empty where there is nothing: no thought, tool call or bookkeeping;
+    of several answers in one stream, the first one's. `media` tells of what else a person could be shown. `ends_aloud`:
     an answer that ends without saying why was cut off. `lingers`: the stream's own `aclose()` leaves its socket open.
     """
 
     provider: str
     operation: str
     recognises: Callable[[Any], bool]
-    content: Callable[[Any], bool]
+    text: Callable[[Any], str]
     read: Callable[[Any], Facts]
+    media: Callable[[Any], bool] = lambda _chunk: False
     ends_aloud: bool = True
     lingers: bool = False
+
+    def content(self, chunk: Any) -> bool:
+        """Tell whether a person could be shown anything of the chunk."""
+        return bool(self.text(chunk)) or self.media(chunk)
 
 
 def merged(facts: Iterable[Facts]) -> Facts:
