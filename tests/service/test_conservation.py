@@ -4,8 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from halves import server_half
+from halves import generation_record, server_half
 from service.lab import Caught, Clock, body
+from streamgap.core.catalog import GenerationResult, ReconnectCause
 from streamgap.service.joiner import Joiner
 from streamgap.service.settings import Settings
 
@@ -13,7 +14,10 @@ SIDS = st.sampled_from([f"stream-{i:02d}" for i in range(12)])
 
 
 class Conservation(RuleBasedStateMachine):
-    """Halves of few streams arrive in any order and number, time passes, and no half is lost or emitted twice."""
+    """Halves of few streams arrive in any order and number, time passes, and no half is lost or emitted twice.
+
+    What a relay tells beside them is in counters of its own, each time it is told.
+    """
 
     @initialize(entries=st.integers(1, 8), size_bytes=st.sampled_from([1_000, 1_000_000]))
     def start(self, entries: int, size_bytes: int) -> None:
@@ -21,6 +25,7 @@ class Conservation(RuleBasedStateMachine):
         self.sink = Caught()
         self.offered = {"server": 0, "client": 0}
         self.refused = 0
+        self.attached = self.started = self.malformed = 0
         self.joiner = Joiner(
             Settings(ttl_s=60.0, pending_entries=entries, pending_bytes=size_bytes),
             sinks=[("join", self.sink)],
@@ -32,6 +37,20 @@ class Conservation(RuleBasedStateMachine):
     def server_reports(self, sid: str) -> None:
         self.offered["server"] += 1
         assert self.joiner.offer_server(server_half([500.0, 550.0], sid=sid)) is None
+
+    @rule(sid=SIDS)
+    def relay_answers_a_reconnect(self, sid: str) -> None:
+        self.offered["server"] += 1
+        self.attached += 1
+        half = server_half([5.0], sid=sid, result=GenerationResult.ATTACHED, cause=ReconnectCause.RESUME)
+        assert self.joiner.offer_server(half) is None
+
+    @rule(good=st.booleans())
+    def generation_ends(self, good: bool) -> None:  # noqa: FBT001 Hypothesis fills it by name
+        self.started += good
+        self.malformed += not good
+        refusal = self.joiner.offer_generation(generation_record(status="done" if good else "lost"))
+        assert (refusal is None) is good
 
     @rule(sid=SIDS, n=st.integers(1, 4), final=st.booleans())
     def client_reports(self, sid: str, n: int, final: bool) -> None:  # noqa: FBT001 Hypothesis fills it by name
@@ -72,6 +91,13 @@ class Conservation(RuleBasedStateMachine):
             assert total("reports_joined_total", half) == len(self.sink.streams)
         assert total("reports_rejected_total", "client") == self.refused
         assert self.joiner.meters.internal_errors.total() == 0
+
+    @invariant()
+    def the_relays_part_is_counted(self) -> None:
+        generations = self.joiner.meters.generations
+        assert generations.results.total(result="attached") == generations.reconnects.total() == self.attached
+        assert generations.results.total(result="started") == generations.ends.total() == self.started
+        assert generations.rejected.total() == self.malformed
 
     @invariant()
     def bounds_hold(self) -> None:

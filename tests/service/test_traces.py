@@ -18,11 +18,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-from halves import SID, server_half
+from halves import SID, generation_record, server_half
 from service.lab import PACE_MS, Caught, body, get, http, post, served, value
-from streamgap.core.wire import SPAN_NAME, to_attributes
+from streamgap.core.wire import GENERATION_SPAN_NAME, SPAN_NAME, generation_attributes, to_attributes
+from streamgap.instrument.export import export_generation
 from streamgap.service.collector import Collector
 from streamgap.service.joiner import Joiner
 from streamgap.service.traces import (
@@ -100,6 +101,38 @@ async def test_the_sdks_exporter_delivers_server_halves(
     )
 
 
+async def test_the_sdks_exporter_delivers_generation_records(
+    make_collector: Callable[..., Collector], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A generation's span, made by the instrumentation and exported by the ordinary SDK, is in the ledger, once."""
+    collector = make_collector()
+    async with served(collector) as site:
+        exporter = OTLPSpanExporter(f"http://127.0.0.1:{site.admin_port}/v1/traces")
+        provider = TracerProvider()
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
+        record = generation_record(delivered=40, unheard=2, start_unix_ns=17)
+        export_generation(record, context=None, sinks=[collector.offer_generation])
+        await asyncio.to_thread(provider.shutdown)
+    assert value(collector.joiner, "streamgap_generations_total", route="/chat", result="started") == 1
+    assert value(collector.joiner, "streamgap_tokens_total", route="/chat", fate="unheard") == 2
+
+
+async def test_a_bad_record_is_refused_alone(joiner: Joiner) -> None:
+    """The good spans of a batch are taken; the bad record is named in the partial success, and is no half."""
+    good = generation_attributes(generation_record())
+    bad = {**good, "streamgap.generation.status": "running"}
+    named = [span(attributes) | {"name": GENERATION_SPAN_NAME} for attributes in (bad, good)]
+    named[1]["spanId"] = SPAN_ID[::-1]
+    answer = await export(joiner, request(*named, span(to_attributes(HALF))))
+    partial = Parse(answer.body, ExportTraceServiceResponse()).partial_success
+    assert (answer.status, partial.rejected_spans) == (200, 1)
+    assert partial.error_message.startswith("span streamgap.generation: ")
+    assert value(joiner, "streamgap_generations_total", route="/chat", result="started") == 1
+    assert value(joiner, "streamgap_generation_records_rejected_total") == 1
+    assert value(joiner, "streamgap_reports_received_total", half="server") == 1
+
+
 async def test_json_carries_ids_in_hex(make_joiner: Callable[..., Joiner]) -> None:
     """OTLP's JSON, with its hex ids and its integers in strings, gives the same half as protobuf."""
     sink = Caught()
@@ -114,7 +147,7 @@ async def test_json_carries_ids_in_hex(make_joiner: Callable[..., Joiner]) -> No
 
 async def test_spans_without_a_stream_id_are_ignored(joiner: Joiner) -> None:
     """A whole trace pipeline can be forwarded: other spans are neither taken nor refused."""
-    others = [span({"http.route": "/x"}), span({}) | {"name": "other"}]
+    others = [span({"http.route": "/x"}), span({"streamgap.generation.id": "g"}) | {"name": "other"}]
     answer = await export(joiner, request(*others, span(to_attributes(HALF))))
     assert json.loads(answer.body) == {}
     assert value(joiner, "streamgap_reports_received_total", half="server") == 1

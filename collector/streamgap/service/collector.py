@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from streamgap.core.errors import InvalidReportError
-from streamgap.core.wire import ServerHalf
+from streamgap.core.wire import GenerationRecord, ServerHalf
 from streamgap.service.admin import create_admin_app
 from streamgap.service.client_spans import ClientSpans
 from streamgap.service.joiner import Joiner, Sink
@@ -39,7 +39,7 @@ class Collector:
     There it starts with the first request; await `stop` in your app's lifespan, or what still waits is not counted.
     `sinks` get every joined stream, as the live page does. `offer_client` and `offer_server` may be called from any
     thread while nobody looks at the live page, which wakes its readers on the event loop and so wants them called
-    there. `clock` (monotonic) and `unix_clock` are in s.
+    there; `offer_generation`, a sink for a relay, from any at any time. `clock` (monotonic) and `unix_clock` are in s.
     """
 
     def __init__(
@@ -85,6 +85,10 @@ class Collector:
     def offer_server(self, half: ServerHalf) -> None:
         """Take a server half made in this process, as a sink of the middleware. A refusal is counted, not raised."""
         self.joiner.offer_server(half)
+
+    def offer_generation(self, record: GenerationRecord) -> None:
+        """Take the record of a generation of this process, as a sink of the relay. A refusal is counted, not raised."""
+        self.joiner.offer_generation(record)
 
     def start(self) -> None:
         """Begin to expire what waits, on the running loop, and to push. Does nothing where that has begun or ended."""

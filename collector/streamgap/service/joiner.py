@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -13,9 +13,12 @@ from streamgap.core.errors import InvalidReportError
 from streamgap.core.join import JoinedStream, join
 from streamgap.core.wire import (
     ClientHalf,
+    GenerationRecord,
     ServerHalf,
+    generation_attributes,
     pack_server,
     parse_client,
+    parse_generation,
     parse_server,
     to_attributes,
     unpack_server,
@@ -49,11 +52,14 @@ class Sink(Protocol):
         ...
 
 
+Refused = HalfName | Literal["generation"]
+
+
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
-    """One refused half: when (Unix time in s), which, why, and what was expected and got."""
+    """One refused half or generation record: when (Unix time in s), which, why, and what was expected and got."""
 
     at_unix_s: float
-    half: HalfName
+    half: Refused
     reason: Reason
     message: str
 
@@ -121,7 +127,7 @@ class Joiner:
         try:
             attributes = to_attributes(half)
         except Exception as error:  # noqa: BLE001 a struct can hold anything, and the app's stream must not notice
-            return self.reject("server", _schema_error(f"expected plain values, {error}"))
+            return self.reject("server", _schema_error("server half", f"expected plain values, {error}"))
         return self.offer_span(
             attributes, trace_id=half.trace_id, span_id=half.span_id, start_unix_ns=half.start_unix_ns
         )
@@ -136,13 +142,12 @@ class Joiner:
         except InvalidReportError as error:
             return self.reject("server", error)
         except UnicodeEncodeError as error:
-            return self.reject("server", _schema_error(f"expected Unicode text, {error.reason}"))
+            return self.reject("server", _schema_error("server half", f"expected Unicode text, {error.reason}"))
         with self._lock:
             offer = self._offer("server", half.sid, n=1, final=True, payload=payload)
             if isinstance(offer, InvalidReportError):
                 return offer
-            if offer.fate in (Fate.STORED, Fate.JOINED):
-                self.meters.measurements.finish(half.route, half.outcome)
+            self._count(half, offer.fate)
             if offer.fate is Fate.JOINED:
                 streams = [self._joined(half, offer.other)]
             else:
@@ -150,13 +155,33 @@ class Joiner:
         self._emit(streams)
         return None
 
+    def offer_generation(self, record: GenerationRecord) -> InvalidReportError | None:
+        """Take a generation's record made in this process; returns why it was refused, or None."""
+        try:
+            attributes = generation_attributes(record)
+        except Exception as error:  # noqa: BLE001 as for a half
+            return self._reject_generation(_schema_error("generation", f"expected plain values, {error}"))
+        return self.offer_generation_span(
+            attributes, trace_id=record.trace_id, span_id=record.span_id, start_unix_ns=record.start_unix_ns
+        )
+
+    def offer_generation_span(
+        self, attributes: Mapping[str, Any], *, trace_id: str, span_id: str, start_unix_ns: int
+    ) -> InvalidReportError | None:
+        """Take a generation's record as a span's attributes and context; returns why it was refused, or None."""
+        try:
+            record = parse_generation(attributes, trace_id=trace_id, span_id=span_id, start_unix_ns=start_unix_ns)
+        except InvalidReportError as error:
+            return self._reject_generation(error)
+        with self._lock:
+            self.meters.generations.end(self.meters.measurements.route(record.route), record)
+        return None
+
     def reject(self, half: HalfName, refusal: InvalidReportError) -> InvalidReportError:
         """Count a half that is refused, here or by the transport, and remember why; returns `refusal`."""
-        reason, message = Reason(refusal.reason), str(refusal)[:MAX_QUOTED]
-        rejection = Rejection(at_unix_s=self._unix_clock(), half=half, reason=reason, message=message)
         with self._lock:
-            self.meters.ledger.reject(half, reason)
-            self.rejections.append(rejection)
+            self.meters.ledger.reject(half, Reason(refusal.reason))
+            self._remember(half, refusal)
         return refusal
 
     def tick(self) -> bool:
@@ -206,6 +231,23 @@ class Joiner:
         self.meters.ledger.accept(half, offer)
         return offer
 
+    def _count(self, half: ServerHalf, fate: Fate) -> None:
+        """Count what an accepted server half says by itself: a stream's end once, the relay's part each time."""
+        route = self.meters.measurements.route(half.route)
+        if fate in (Fate.STORED, Fate.JOINED):
+            self.meters.measurements.finish(route, half.outcome)
+        self.meters.generations.answer(route, half)
+
+    def _reject_generation(self, refusal: InvalidReportError) -> InvalidReportError:
+        with self._lock:
+            self.meters.generations.rejected.add()
+            self._remember("generation", refusal)
+        return refusal
+
+    def _remember(self, what: Refused, refusal: InvalidReportError) -> None:
+        reason, message = Reason(refusal.reason), str(refusal)[:MAX_QUOTED]
+        self.rejections.append(Rejection(at_unix_s=self._unix_clock(), half=what, reason=reason, message=message))
+
     def _joined(self, server: ServerHalf | bytes, client: ClientHalf | bytes) -> JoinedStream | None:
         """Join and measure a pair that has been counted as joined; halves from the store come as bytes."""
         try:
@@ -241,5 +283,5 @@ class Joiner:
                     self.count_error(where)
 
 
-def _schema_error(message: str) -> InvalidReportError:
-    return InvalidReportError(f"server half: {message}", reason=Reason.SCHEMA)
+def _schema_error(where: str, message: str) -> InvalidReportError:
+    return InvalidReportError(f"{where}: {message}", reason=Reason.SCHEMA)

@@ -127,7 +127,7 @@ def _staircase(half: Half) -> Staircase:
 def _hold_span(stream: JoinedStream) -> HoldSpan | None:
     """Find the shared index with the largest delay; `to_ms` − `from_ms` is the hold."""
     server, client, least = stream.server, stream.client, stream.path_delay
-    if least is None:
+    if least is None or stream.hold is None:
         return None
     written, arrived = shared(server.at, server.stride, client.at, client.stride)
     k = max(range(len(written)), key=lambda i: arrived[i] - written[i])

@@ -4,7 +4,7 @@ Labels come from the server half only, and no browser's number gets here unless 
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from streamgap.core import catalog
@@ -33,9 +33,14 @@ class _Children:
 
 
 class Measurements:
-    """The histograms and counters of joined streams, and of what the servers finished."""
+    """The histograms and counters of joined streams, and of what the servers finished.
 
-    def __init__(self, *, max_routes: int, max_models: int, unix_clock: Callable[[], float]) -> None:
+    `by_route` are counters of others that share the labels of routes.
+    """
+
+    def __init__(
+        self, *, max_routes: int, max_models: int, unix_clock: Callable[[], float], by_route: Iterable[Counter] = ()
+    ) -> None:
         self.gap = Histogram(catalog.GAP)
         self.server_ttfc = Histogram(catalog.SERVER_TTFC)
         self.client_ttfc = Histogram(catalog.CLIENT_TTFC)
@@ -49,6 +54,7 @@ class Measurements:
         self.server_streams = Counter(catalog.SERVER_STREAMS)
         self.negative_gaps = Counter(catalog.NEGATIVE_GAPS)
         self.overflow = Counter(catalog.LABEL_OVERFLOW)
+        self._by_route = (self.streams, self.windows, self.server_streams, self.negative_gaps, *by_route)
         self._routes = LabelBook(limit=max_routes, on_overflow=lambda: self.overflow.add("route"))
         self._models = LabelBook(limit=max_models, on_overflow=lambda: self.overflow.add("model"))
         self._children: dict[tuple[str, str], _Children] = {}
@@ -56,8 +62,8 @@ class Measurements:
         self._unix_clock = unix_clock
 
     def finish(self, route: str, outcome: Outcome) -> None:
-        """Count a stream that an app server finished, whether or not it will be joined."""
-        self.server_streams.values[self._route(route), outcome.value] += 1
+        """Count a stream that an app server finished, whether or not it will be joined; `route` is a label."""
+        self.server_streams.values[route, outcome.value] += 1
 
     def observe(self, stream: JoinedStream) -> str:
         """Put one joined stream into every family; returns the route label it was counted under."""
@@ -85,17 +91,17 @@ class Measurements:
         self.streams.values[children.verdicts[stream.verdict]] += 1
         return children.route
 
-    def _route(self, route: str) -> str:
+    def route(self, route: str) -> str:
         """Return the label of a route; a new one gets all its counter children at 0, so that rates see the first."""
         label = self._routes.fold(route)
         if label not in self._open_routes:
             self._open_routes.add(label)
-            for counter in (self.streams, self.windows, self.server_streams, self.negative_gaps):
+            for counter in self._by_route:
                 counter.open(label)
         return label
 
     def _open(self, raw_route: str, raw_model: str) -> _Children:
-        route, model = self._route(raw_route), self._models.fold(raw_model)
+        route, model = self.route(raw_route), self._models.fold(raw_model)
         children = self._children.get((route, model))
         if children is None:
             children = self._children[route, model] = self._make(route, model)

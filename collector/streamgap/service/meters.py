@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from streamgap.core import catalog
 from streamgap.service.exposition import Counter, Exposition, Gauge, Histogram, Labels, Snapshot
+from streamgap.service.generations import Generations
 from streamgap.service.ledger import Ledger
 from streamgap.service.measurements import Measurements
 from streamgap.service.pending import HalfName, Waiting
@@ -29,7 +30,13 @@ class Meters:
     ) -> None:
         self._waiting = waiting
         self.ledger = Ledger()
-        self.measurements = Measurements(max_routes=max_routes, max_models=max_models, unix_clock=unix_clock)
+        self.generations = Generations()
+        self.measurements = Measurements(
+            max_routes=max_routes,
+            max_models=max_models,
+            unix_clock=unix_clock,
+            by_route=self.generations.by_route,
+        )
         self.internal_errors = Counter(catalog.INTERNAL_ERRORS)
         self.otlp_exports = Counter(catalog.OTLP_EXPORTS)
         self._exposition = Exposition([*self._filled(), *self._gauges()], take=take)
@@ -40,10 +47,11 @@ class Meters:
         return self._exposition.snapshot()
 
     def _filled(self) -> list[Histogram | Counter]:
-        m, ledger = self.measurements, self.ledger
+        m, ledger, generations = self.measurements, self.ledger, self.generations
         return [
             *(m.gap, m.server_ttfc, m.client_ttfc, m.client_ttfb, m.stage, m.hold, m.chunk_gap, m.longest),
             *(m.streams, m.windows, m.server_streams, m.negative_gaps, m.overflow),
+            *(*generations.by_route, generations.rejected),
             *(ledger.received, ledger.accepted, ledger.rejected, ledger.joined, ledger.duplicate, ledger.superseded),
             *(ledger.late, ledger.unmatched, self.internal_errors, self.otlp_exports),
         ]

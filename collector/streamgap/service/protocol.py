@@ -1,14 +1,14 @@
-"""uvicorn's HTTP protocol with the limits it lacks: how long a request may take to arrive, how long its head may be."""
+"""The collector's HTTP protocol: how long a request may take to arrive, and how long its head may be."""
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from streamgap.instrument.uvicorn import StreamProtocol
 
 MAX_HEAD_BYTES = 16 * 1024
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(StreamProtocol):
     """Closes connections whose request does not arrive.
 
     uvicorn itself waits for ever for the rest of a head or of a body. Timers per request would cost more than the

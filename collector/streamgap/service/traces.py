@@ -1,9 +1,9 @@
-"""OTLP/HTTP traces in: the spans that carry server halves, in protobuf or JSON, among any others."""
+"""OTLP/HTTP traces in: the spans that carry server halves or generation records, in protobuf or JSON, among others."""
 
 import asyncio
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
-from streamgap.core.wire import STREAM_ID_ATTRIBUTE
+from streamgap.core.wire import GENERATION_SPAN_NAME, STREAM_ID_ATTRIBUTE
 from streamgap.service.admission import STATUS, RefusedError
 from streamgap.service.joiner import Joiner
 
@@ -31,6 +31,10 @@ MAX_SENT_BYTES = 4 * MIB
 MAX_INFLATED_BYTES = 16 * MIB
 MAX_INLINE_BYTES = 64 * 1024
 """A request up to this size is decoded on the event loop; a larger one would hold it up and goes to a thread."""
+
+
+OfferSpan = Callable[..., InvalidReportError | None]
+"""Takes a span's attributes and context; returns why it was refused, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Answer:
 async def receive_traces(
     joiner: Joiner, *, content_type: str, content_encoding: str, chunks: AsyncIterator[bytes]
 ) -> Answer:
-    """Take one export request in. Spans without a stream id are ignored, bad server halves refused one by one."""
+    """Take one export request in. Spans that carry nothing for us are ignored, bad ones refused one by one."""
     media_type = content_type.partition(";")[0].strip().lower()
     try:
         if media_type not in (PROTOBUF, JSON):
@@ -59,7 +63,7 @@ async def receive_traces(
         joiner.reject("server", error)
         status = Status(code=3, message=str(error))
         return Answer(STATUS[Reason(error.reason)], *_encode(status, media_type))
-    refusals = [refusal for span in _stream_spans(request) if (refusal := _offer(joiner, span, media_type))]
+    refusals = [refusal for span, offer in _ours(request, joiner) if (refusal := _offer(offer, span, media_type))]
     response = ExportTraceServiceResponse()
     if refusals:
         response.partial_success.rejected_spans = len(refusals)
@@ -107,16 +111,18 @@ def _decode(sent: bytes, content_encoding: str, media_type: str) -> ExportTraceS
     return request
 
 
-def _stream_spans(request: ExportTraceServiceRequest) -> Iterator[Span]:
+def _ours(request: ExportTraceServiceRequest, joiner: Joiner) -> Iterator[tuple[Span, OfferSpan]]:
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 if any(attribute.key == STREAM_ID_ATTRIBUTE for attribute in span.attributes):
-                    yield span
+                    yield span, joiner.offer_span
+                elif span.name == GENERATION_SPAN_NAME:
+                    yield span, joiner.offer_generation_span
 
 
-def _offer(joiner: Joiner, span: Span, media_type: str) -> InvalidReportError | None:
-    return joiner.offer_span(
+def _offer(offer: OfferSpan, span: Span, media_type: str) -> InvalidReportError | None:
+    return offer(
         {attribute.key: _value(attribute.value) for attribute in span.attributes},
         trace_id=_hex(span.trace_id, media_type),
         span_id=_hex(span.span_id, media_type),
