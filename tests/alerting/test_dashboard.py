@@ -8,7 +8,7 @@ import pytest
 
 from streamgap.alerting import PRODUCTION, dashboard
 from streamgap.alerting.dashboard import panel_id
-from streamgap.alerting.spec import HELD_SHARE_FAST, WIDE_GAP_S, alerts
+from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, WIDE_GAP_S, alerts
 from streamgap.core import catalog
 from streamgap.core.catalog import Verdict
 
@@ -85,10 +85,10 @@ def test_lines_are_drawn_at_the_rules_limits() -> None:
     """What turns red is what pages or makes a ticket."""
     assert limit(titled("People held back")) == limit(titled("People held now")) == HELD_SHARE_FAST
     assert limit(titled("Gap, p95")) == limit(titled("Gap p95 now")) == WIDE_GAP_S
-    styles = [
-        titled(t)["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] for t in ("People held back", "Gap, p95")
-    ]
-    assert styles == [{"mode": "dashed"}] * 2
+    assert limit(titled("Model calls per distinct key")) == CALLS_PER_KEY
+    curves = ("People held back", "Gap, p95", "Model calls per distinct key")
+    styles = [titled(t)["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] for t in curves]
+    assert styles == [{"mode": "dashed"}] * 3
 
 
 def test_the_gap_shows_exemplars() -> None:
@@ -110,7 +110,7 @@ def test_alerts_point_at_panels_that_exist() -> None:
 
 
 def test_the_headline_metrics_are_shown() -> None:
-    """Gap, hold, first chunk and chunk gap of both sides, verdicts, and the state of the data."""
+    """Gap, hold, first chunk and chunk gap of both sides, verdicts, what reconnects cost, and the state of the data."""
     shown = dashboard()
     for metric in (
         catalog.GAP,
@@ -125,5 +125,9 @@ def test_the_headline_metrics_are_shown() -> None:
         catalog.REJECTED,
         catalog.UNMATCHED,
         catalog.RESIDUAL,
+        catalog.GENERATIONS,
+        catalog.TOKENS,
+        catalog.RECONNECTS,
+        catalog.DISCONNECTS,
     ):
         assert metric.name in shown

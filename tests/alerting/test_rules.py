@@ -31,6 +31,12 @@ SERVER = 'streamgap_reports_accepted_total{half="server"}'
 CLIENT = 'streamgap_reports_accepted_total{half="client"}'
 RESIDUAL = 'streamgap_residual{half="client",instance="a"}'
 BUILD = 'streamgap_build_info{version="1"}'
+STARTED = 'streamgap_generations_total{route="/chat",result="started"}'
+RESTARTED = 'streamgap_generations_total{route="/chat",result="restarted"}'
+BYPASSED = 'streamgap_generations_total{route="/chat",result="bypassed"}'
+ATTACHED = 'streamgap_generations_total{route="/chat",result="attached"}'
+DELIVERED = 'streamgap_tokens_total{route="/chat",fate="delivered"}'
+UNHEARD = 'streamgap_tokens_total{route="/chat",fate="unheard"}'
 
 
 def promtool(*arguments: str) -> None:
@@ -97,7 +103,7 @@ def test_one_group_stays_within_a_hosted_rulers_limit() -> None:
 
 
 def test_a_healthy_day_is_quiet(scenario: Scenario) -> None:
-    """One person in a hundred held, one gap in fifty wide, all joined: only the watchdog speaks."""
+    """One person in a hundred held, one gap in fifty wide, one call in a hundred made again: the watchdog speaks."""
     series = {
         HELD: "0+1x360",
         FLOWING: "0+99x360",
@@ -107,6 +113,12 @@ def test_a_healthy_day_is_quiet(scenario: Scenario) -> None:
         CLIENT: "0+100x360",
         RESIDUAL: "0+0x360",
         BUILD: "1+0x360",
+        STARTED: "0+100x360",
+        RESTARTED: "0+1x360",
+        BYPASSED: "0+0x360",
+        ATTACHED: "0+200x360",
+        DELIVERED: "0+50000x360",
+        UNHEARD: "0+5000x360",
     }
     firing: dict[str, Firing] = {
         alert.name: dict.fromkeys((1, 12, 61, 200, 359), [{}] if alert.name == "StreamgapWatchdog" else ())
@@ -174,6 +186,41 @@ def test_a_missing_collector_pages(scenario: Scenario) -> None:
     vanished: Firing = {60: [], 70: [], 72: [{}], 100: [{}]}
     scenario.expect({BUILD: "1+0x60 stale _x60"}, {"StreamgapMetricsAbsent": vanished})
     scenario.expect({BUILD: "_x120"}, {"StreamgapMetricsAbsent": {9: [], 11: [{}]}})
+
+
+@pytest.mark.parametrize("again", [RESTARTED, BYPASSED], ids=["restarted", "bypassed"])
+def test_answers_generated_again_make_a_ticket(scenario: Scenario, again: str) -> None:
+    """From minute 60 one key in five is called for again: a ticket, which outlives the hour's window a little."""
+    series = {STARTED: "0+5x300", again: "0+0x60 1+1x59 60+0x180"}
+    scenario.expect(series, {"StreamgapDoubleGeneration": {60: [], 85: [CHAT], 120: [CHAT], 185: [CHAT], 210: []}})
+
+
+def test_no_key_at_all_beside_bypassed_calls_makes_a_ticket(scenario: Scenario) -> None:
+    """With the store down for good nothing starts, and what a key is nobody knows."""
+    series = {STARTED: "0+0x120", BYPASSED: "0+1x120"}
+    scenario.expect(series, {"StreamgapDoubleGeneration": {119: [CHAT]}})
+
+
+def test_a_few_retries_make_no_ticket(scenario: Scenario) -> None:
+    """Four retries of four keys are too few, one retry in a hundred too small a share, attached readers no calls."""
+    few = {STARTED: "0+0x60 4+0x60", RESTARTED: "0+0x60 1+1x3 4+0x57"}
+    small = {STARTED.replace("/chat", "/s"): "0+100x120", RESTARTED.replace("/chat", "/s"): "0+1x120"}
+    attached = {STARTED.replace("/chat", "/a"): "0+1x120", ATTACHED.replace("/chat", "/a"): "0+50x120"}
+    quiet: Firing = dict.fromkeys(range(60, 120, 5), ())
+    scenario.expect(few | small | attached, {"StreamgapDoubleGeneration": quiet})
+
+
+def test_tokens_for_nobody_make_a_ticket(scenario: Scenario) -> None:
+    """From minute 60 every second token is written to nobody."""
+    series = {DELIVERED: "0+1000x180", UNHEARD: "0+0x60 1000+1000x120"}
+    scenario.expect(series, {"StreamgapUnheardTokens": {60: [], 100: [CHAT], 179: [CHAT]}})
+
+
+def test_a_few_unheard_tokens_make_no_ticket(scenario: Scenario) -> None:
+    """A hundred a minute is all of a quiet route's and too few; a tenth of a busy route's is too small a share."""
+    few = {DELIVERED: "0+0x120", UNHEARD: "0+100x120"}
+    small = {DELIVERED.replace("/chat", "/s"): "0+9000x120", UNHEARD.replace("/chat", "/s"): "0+1000x120"}
+    scenario.expect(few | small, {"StreamgapUnheardTokens": dict.fromkeys(range(60, 120, 5), ())})
 
 
 def test_a_residual_makes_a_ticket(scenario: Scenario) -> None:

@@ -14,8 +14,8 @@ histogram has the series `_bucket`, `_sum` and `_count`. `core/catalog.py` is th
 _LABELS = """
 ## Label values
 
-`route` and `model` come from the server half; past the limit of each, a value is folded into `other` and counted. All
-other labels have a closed set of values.
+`route` and `model` come from the app server's reports; past the limit of each, a value is folded into `other` and
+counted. All other labels have a closed set of values.
 
 | metric | label | values |
 |---|---|---|

@@ -17,6 +17,11 @@ def matcher(label: str, value: str) -> str:
     return f'{label}="{value}"'
 
 
+def any_of(label: str, *values: str) -> str:
+    """Return ``label=~"a|b"``: one of the values."""
+    return f'{label}=~"{"|".join(values)}"'
+
+
 def up_to(metric: Metric, bound_s: float) -> str:
     """Return the matcher of the bucket that ends at `bound_s` seconds; ValueError where there is no such boundary."""
     if bound_s not in metric.buckets:

@@ -6,13 +6,14 @@ from streamgap.alerting.panels import Panel, Query, Row
 from streamgap.alerting.profile import PRODUCTION
 from streamgap.alerting.promql import increase, quantile, rate, series, summed
 from streamgap.alerting.render import duration
-from streamgap.alerting.spec import HELD_SHARE_FAST, WIDE_GAP_S, held_share
+from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, WIDE_GAP_S, calls_per_key, held_share
 from streamgap.core import catalog
-from streamgap.core.catalog import Metric, Verdict
+from streamgap.core.catalog import Fate, Metric, Verdict
 
 _ROUTE = 'route=~"$route"'
 _STEP = "$__rate_interval"
 _FAST = duration(PRODUCTION.fast_s)
+_MED = duration(PRODUCTION.med_s)
 _JOINED_SHARE_LEAST = 0.5
 _VERDICT_COLORS: Mapping[str, str] = {
     Verdict.HELD: "red",
@@ -176,6 +177,49 @@ BOTH_SIDES = Row(
     ),
 )
 
+COST = Row(
+    title="Cost of reconnects",
+    panels=(
+        Panel(
+            title="Generations by result",
+            description="Requests to the relay. Started, restarted and bypassed called the model, the others did not.",
+            queries=(Query(expr=summed(rate(catalog.GENERATIONS, _STEP, _ROUTE), "result"), legend="{{result}}"),),
+            unit="reqps",
+            stacked=True,
+        ),
+        Panel(
+            title="Model calls per distinct key",
+            description=f"Started, restarted and bypassed ÷ started, last {_MED}: 1 is right. Dashed: the ticket's.",
+            queries=(Query(expr=calls_per_key(_MED, _ROUTE)),),
+            unit="short",
+            limit=CALLS_PER_KEY,
+        ),
+        Panel(
+            title="Tokens by fate",
+            description="Output tokens of ended generations per second: heard by somebody, or written to nobody.",
+            queries=(Query(expr=summed(rate(catalog.TOKENS, _STEP, _ROUTE), "fate"), legend="{{fate}}"),),
+            unit="short",
+            width=8,
+            stacked=True,
+            colors={Fate.DELIVERED: "green", Fate.UNHEARD: "red"},
+        ),
+        Panel(
+            title="Reconnects by cause",
+            description="Clients that came again: with their place (resume), as before (repeat), on purpose (retry).",
+            queries=(Query(expr=summed(rate(catalog.RECONNECTS, _STEP, _ROUTE), "cause"), legend="{{cause}}"),),
+            unit="reqps",
+            width=8,
+        ),
+        Panel(
+            title="Disconnects by how",
+            description="Clients that left early: closed, reset, vanished, or too slow. Many resets: look at the path.",
+            queries=(Query(expr=summed(rate(catalog.DISCONNECTS, _STEP, _ROUTE), "how"), legend="{{how}}"),),
+            unit="reqps",
+            width=8,
+        ),
+    ),
+)
+
 DATA_QUALITY = Row(
     title="Data quality",
     panels=(
@@ -185,6 +229,9 @@ DATA_QUALITY = Row(
             queries=(
                 Query(
                     expr=f"{summed(rate(catalog.REJECTED, _STEP), 'half', 'reason')} > 0", legend="{{half}} {{reason}}"
+                ),
+                Query(
+                    expr=f"{summed(rate(catalog.GENERATION_RECORDS_REJECTED, _STEP))} > 0", legend="generation schema"
                 ),
             ),
             unit="reqps",
@@ -210,4 +257,4 @@ DATA_QUALITY = Row(
     ),
 )
 
-ROWS = (ANSWER, PATH, BOTH_SIDES, DATA_QUALITY)
+ROWS = (ANSWER, PATH, BOTH_SIDES, COST, DATA_QUALITY)

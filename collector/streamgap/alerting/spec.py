@@ -5,14 +5,15 @@ Simulated on 30 days of healthy traffic with nuisances that rule pages 0 to 0.5 
 minute, where a p95 above 2 s pages 10 to 40 times.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from streamgap.alerting.profile import Profile
-from streamgap.alerting.promql import at_least, increase, matcher, series, summed, up_to
+from streamgap.alerting.promql import any_of, at_least, increase, matcher, series, summed, up_to
 from streamgap.alerting.render import duration
 from streamgap.core import catalog
-from streamgap.core.catalog import Verdict
+from streamgap.core.catalog import MODEL_CALLS, Fate, GenerationResult, Verdict
 
 Severity = Literal["page", "ticket", "none"]
 
@@ -24,6 +25,9 @@ HELD_SHARE_FAST, HELD_LEAST_FAST = 0.12, 5
 HELD_SHARE_MED, HELD_LEAST_MED = 0.06, 7
 WIDE_GAP_S, WIDE_SHARE, WIDE_LEAST = 1.0, 0.1, 10
 SILENT_LEAST = 30
+# Above 1 and not at it: where a model call fails before its first word, it is made again, and that is no fault.
+CALLS_PER_KEY, EXTRA_CALLS_LEAST = 1.02, 5
+UNHEARD_SHARE, UNHEARD_LEAST = 0.2, 20_000
 
 # `.Labels` rather than `$labels`: both Prometheus and Grafana know it, and Grafana's provisioning expands `$`.
 _ROUTE = "{{ .Labels.route }}"
@@ -74,6 +78,15 @@ def held_share(window: str, *matchers: str, by: tuple[str, ...] = ("route",)) ->
     )
 
 
+def calls_per_key(window: str, *matchers: str) -> str:
+    """Return the calls of the model per distinct key, by route: 1 where each key had one; NaN without any."""
+    return f"{_calls(MODEL_CALLS, window, *matchers)} / {_calls((GenerationResult.STARTED,), window, *matchers)}"
+
+
+def _calls(results: Sequence[GenerationResult], window: str, *matchers: str) -> str:
+    return summed(increase(catalog.GENERATIONS, window, any_of("result", *results), *matchers), "route")
+
+
 def _gaps(window: str) -> tuple[str, str]:
     """Return the joined streams with a gap, and those of them whose gap is at most `WIDE_GAP_S`."""
     narrow = increase(catalog.GAP, window, up_to(catalog.GAP, WIDE_GAP_S), part="_bucket")
@@ -102,6 +115,8 @@ def alerts(profile: Profile) -> tuple[Alert, ...]:
         _reports_silent(profile),
         _metrics_absent(profile),
         _gap_wide(profile),
+        _double_generation(profile),
+        _unheard_tokens(profile),
         _residual(profile),
         _watchdog(),
     )
@@ -178,6 +193,45 @@ def _gap_wide(profile: Profile) -> Alert:
         for_s=profile.ticket_for_s,
         keep_firing_s=profile.keep_firing_s,
         panel="Gap, p95",
+    )
+
+
+def _double_generation(profile: Profile) -> Alert:
+    window = duration(profile.med_s)
+    extra = _calls((GenerationResult.RESTARTED, GenerationResult.BYPASSED), window)
+    return Alert(
+        name="StreamgapDoubleGeneration",
+        severity="ticket",
+        expr=f"{calls_per_key(window)} > {CALLS_PER_KEY}\nand {extra} {at_least(EXTRA_CALLS_LEAST)}",
+        summary=f"Answers on {_ROUTE} are generated more than once",
+        description=(
+            f"In {window} the model was called more than {CALLS_PER_KEY} times per distinct key, and at least"
+            f" {EXTRA_CALLS_LEAST} times beyond one each: answers are made again, and paid for again."
+        ),
+        for_s=profile.ticket_for_s,
+        keep_firing_s=profile.keep_firing_s,
+        panel="Model calls per distinct key",
+    )
+
+
+def _unheard_tokens(profile: Profile) -> Alert:
+    window = duration(profile.med_s)
+    unheard = summed(increase(catalog.TOKENS, window, matcher("fate", Fate.UNHEARD)), "route")
+    return Alert(
+        name="StreamgapUnheardTokens",
+        severity="ticket",
+        expr=(
+            f"{unheard} / {summed(increase(catalog.TOKENS, window), 'route')} > {UNHEARD_SHARE}\n"
+            f"and {unheard} {at_least(UNHEARD_LEAST)}"
+        ),
+        summary=f"The model writes to nobody on {_ROUTE}",
+        description=(
+            f"More than {UNHEARD_SHARE:.0%} of the output tokens in {window} (at least {UNHEARD_LEAST}) were generated"
+            " after everybody had left."
+        ),
+        for_s=profile.ticket_for_s,
+        keep_firing_s=profile.keep_firing_s,
+        panel="Tokens by fate",
     )
 
 
