@@ -1,4 +1,4 @@
-"""The command line: `streamgap serve`, `demo`, `rules`, `dashboards`."""
+"""The command line: `streamgap serve`, `demo`, `conformance`, `rules`, `dashboards`."""
 
 import argparse
 import asyncio
@@ -8,7 +8,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 DESCRIPTION = "Measures and alerts on the gap between what an LLM server streamed and what the browser saw."
-EXTRAS = {"serve": "collector", "demo": "all", "rules": "collector", "dashboards": "collector"}
+EXTRAS = {
+    "serve": "collector",
+    "demo": "all",
+    "conformance": "doctor",
+    "rules": "collector",
+    "dashboards": "collector",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +72,12 @@ def _demo(argv: Sequence[str]) -> int:
     return asyncio.run(run_demo(options))
 
 
+def _conformance(argv: Sequence[str]) -> int:
+    from streamgap.conformance import command  # noqa: PLC0415
+
+    return command.main(argv)
+
+
 def _rules(argv: Sequence[str]) -> int:
     from streamgap.alerting.grafana import grafana_rules  # noqa: PLC0415
     from streamgap.alerting.prometheus import prometheus_rules  # noqa: PLC0415
@@ -90,6 +102,7 @@ def _dashboards(argv: Sequence[str]) -> int:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "serve": _serve,
     "demo": _demo,
+    "conformance": _conformance,
     "rules": _rules,
     "dashboards": _dashboards,
 }
