@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 DEMO_DEBIAN := ensurepip=python3-venv prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
-TEST_DEBIAN := $(DEMO_DEBIAN) chromium=chromium firefox-esr=firefox-esr nginx=nginx-light openssl=openssl
+TEST_DEBIAN := $(DEMO_DEBIAN) chromium=chromium firefox-esr=firefox-esr nginx=nginx-light openssl=openssl \
+	redis-server=redis-server ip=iproute2
 BENCH_DEBIAN := $(TEST_DEBIAN) wrk=wrk
 
 .PHONY: demo test quick check build bench generate fmt clean

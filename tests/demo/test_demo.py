@@ -1,14 +1,19 @@
 """The demo runs everything, tells the paths apart, and ends cleanly."""
 
+import contextlib
 import json
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+from playwright.async_api import Page, async_playwright
 
+from e2e.conftest import CHROMIUM, CHROMIUM_FLAGS
 from streamgap.demo.paths import EXPECTED, DemoPath
+from streamgap.demo.script import ANSWER
 
 pytestmark = pytest.mark.slow
 
@@ -29,16 +34,53 @@ def test_once_tells_every_broken_path_from_the_healthy_one() -> None:
     assert paths["hold_all"]["hold_p50_s"] > 1.0 > paths["healthy"]["hold_p50_s"]
 
 
+@contextlib.contextmanager
+def demo_on_stage() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run the demo without its pager; yield the page's URL and the process, which is killed if it is still there."""
+    with subprocess.Popen(
+        [*DEMO, "--port", "0", "--no-pager"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            line = ""
+            while not (found := re.search(r"Demo page +(http://127\.0\.0\.1:\d+/)", line)):
+                line = demo.stdout.readline()
+                assert line, "the demo ended before it said where its page is"
+            yield found[1], demo
+        finally:
+            demo.kill()
+
+
 def test_an_interrupt_ends_it_cleanly() -> None:
     """The demo prints where to look, and Ctrl-C ends it with status 0 and nothing on stderr."""
-    demo = subprocess.Popen(
-        [*DEMO, "--port", "0", "--no-pager"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert demo.stdout is not None
-    line = ""
-    while not re.search(r"Demo page +http://127\.0\.0\.1:\d+/", line):
-        line = demo.stdout.readline()
-        assert line, "the demo ended before it said where its page is"
-    demo.send_signal(signal.SIGINT)
-    _, errors = demo.communicate(timeout=30)
+    with demo_on_stage() as (_, demo):
+        demo.send_signal(signal.SIGINT)
+        _, errors = demo.communicate(timeout=30)
     assert (demo.returncode, errors) == (0, "")
+
+
+async def storm(page: Page, way: str) -> tuple[int, int, list[str]]:
+    """Press the button of one way, and return connections, model calls and what each reader shows at the end."""
+    await page.click(f"#{way} button")
+    await page.wait_for_selector(f"#{way} output:text-matches('of 5')", timeout=90_000)
+    counts = [int(await page.inner_text(f"#{way} .{name}")) for name in ("connections", "calls")]
+    return counts[0], counts[1], await page.locator("#readers pre").all_text_contents()
+
+
+async def test_a_storm_is_one_call_with_the_relay_and_many_without() -> None:
+    """With the relay all five panes end equal to the model's text for one call; without it no connection is free."""
+    with demo_on_stage() as (url, _):
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+            page = await browser.new_page()
+            await page.goto(url)
+            relayed, plain = await storm(page, "relay"), await storm(page, "plain")
+            await browser.close()
+    connections, calls, texts = relayed
+    assert connections > len(texts)
+    assert (calls, texts) == (1, [ANSWER] * 5)
+    connections, calls, texts = plain
+    assert len(texts) < calls <= connections
+    # Who was cut before the first chunk every time has nothing that could be repeated.
+    assert any(text != ANSWER for text in texts)
+    assert all(text.endswith(ANSWER) for text in texts)

@@ -210,10 +210,31 @@ async def test_cut_idle_cuts_both_sides(origin: Origin, ask: Ask, *, cut_with_re
         assert await within(exchange.reader.read()) == b""
 
 
+async def test_cut_often_cuts_the_first_responses_to_a_url(origin: Origin, ask: Ask) -> None:
+    """In CUT_OFTEN each URL's first `cuts` responses are reset after their time, and every later one passes whole."""
+    habits = Habits(cut_s=(0.05, 0.1), cuts=2)
+    async with Hoarder("127.0.0.1", origin.port, mode=Mode.CUT_OFTEN, habits=habits) as proxy:
+        for url in ("/one", "/one", "/other"):
+            client = await ask(proxy, url)
+            exchange = await origin.exchange()
+            await exchange.start()
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            assert await within(exchange.reader.read()) == b""
+        client = await ask(proxy, "/one")
+        exchange = await origin.exchange()
+        await exchange.start()
+        await client.head()
+        assert await client.hears_nothing()
+        await exchange.send(b"whole")
+        exchange.end()
+        assert await client.rest() == b"whole"
+
+
 @pytest.mark.parametrize("mode", list(Mode))
 async def test_a_client_that_leaves_is_passed_on(origin: Origin, ask: Ask, mode: Mode) -> None:
     """In every mode the origin sees the client leave, although it is not writing anything."""
-    async with Hoarder("127.0.0.1", origin.port, mode=mode, habits=Habits(idle_s=3600)) as proxy:
+    async with Hoarder("127.0.0.1", origin.port, mode=mode, habits=Habits(idle_s=3600, cuts=0)) as proxy:
         client = await ask(proxy)
         exchange = await origin.exchange()
         await exchange.start()
@@ -302,7 +323,7 @@ async def test_a_real_stream_survives_every_mode(mode: Mode) -> None:
     """However a model's answer is held, the real client gets all of it through the proxy."""
     with FakeGemini(paced(PIECES, first_s=0.01, every_s=0.001)) as fake:
         port = int(fake.base_url.rpartition(":")[2])
-        async with Hoarder("127.0.0.1", port, mode=mode, habits=Habits(hold_s=0.05)) as proxy:
+        async with Hoarder("127.0.0.1", port, mode=mode, habits=Habits(hold_s=0.05, cuts=0)) as proxy:
             options = types.HttpOptions(base_url=f"http://127.0.0.1:{proxy.port}")
             async with genai.Client(api_key="example", http_options=options).aio as client:
                 stream = await client.models.generate_content_stream(model="gemini-3.5-flash", contents="?")

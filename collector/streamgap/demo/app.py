@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Body, FastAPI, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
@@ -12,18 +12,21 @@ from streamgap.core.sse import sse_event
 from streamgap.core.wire import STREAM_ID_HEADER, STREAM_ID_PARAM
 from streamgap.demo.desk import Desk
 from streamgap.demo.paths import DemoPath
+from streamgap.demo.storm import serve_storms
+from streamgap.relay import Relay
 
 QUESTION = "Why did my answer arrive all at once?"
 _STATIC = files("streamgap.demo") / "static"
 
 
-def demo_app(*, client: genai.Client, model: str, desk: Desk, links: Mapping[str, str]) -> FastAPI:
-    """Return the app: the page, the stream of answers, and the desk that the page and the pager talk to.
+def demo_app(*, client: genai.Client, model: str, desk: Desk, links: Mapping[str, str], relay: Relay) -> FastAPI:
+    """Return the app: the page, the streams of answers, and the desk that the page and the pager talk to.
 
     `links` are the addresses the page needs: `beacon` (the collector's public listener) and what it may point to.
     """
     app = FastAPI(title="streamgap demo")
     _answer_questions(app, client, model, desk)
+    serve_storms(app, client=client, model=model, question=QUESTION, relay=relay)
     _serve_page(app, links)
     _serve_desk(app, desk, links)
     return app
@@ -56,9 +59,9 @@ def _serve_page(app: FastAPI, links: Mapping[str, str]) -> None:
     async def page() -> str:
         return (_STATIC / "demo.html").read_text().replace("{{beacon}}", links["beacon"])
 
-    @app.get("/demo.js")
-    async def script() -> Response:
-        return Response((_STATIC / "demo.js").read_bytes(), media_type="text/javascript")
+    @app.get("/{name}.js")
+    async def script(name: Literal["demo", "storm"]) -> Response:
+        return Response((_STATIC / f"{name}.js").read_bytes(), media_type="text/javascript")
 
 
 def _serve_desk(app: FastAPI, desk: Desk, links: Mapping[str, str]) -> None:

@@ -8,7 +8,9 @@ request. Every other byte passes untouched: body bytes are counted as they trave
 import asyncio
 import contextlib
 import enum
+import random
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,6 +36,8 @@ class Mode(enum.Enum):
     """The head passes; the body leaves in whole blocks of `block_bytes`, the rest when upstream ends."""
     CUT_IDLE = "cut_idle"
     """Every byte passes, and an upstream silent for `idle_s` costs the client its connection."""
+    CUT_OFTEN = "cut_often"
+    """Every byte passes, but the first `cuts` responses to a URL are each cut `cut_s` after their head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +51,16 @@ class Habits:
     hold_s: float = 3.0
     block_bytes: int = 4096
     idle_s: float = 1.0
+    cut_s: tuple[float, float] = (0.5, 1.0)
+    """From and to; drawn for each response."""
+    cuts: int = 4
     cut_with_reset: bool = True
     """Cut with RST; otherwise with a FIN before the last chunk."""
     max_held_bytes: int = 8 * 1024 * 1024
 
 
 _USUAL_HABITS = Habits()
+_MAX_URLS = 1000
 _NO_PREFIXES: Mapping[str, Mode] = MappingProxyType({})
 
 
@@ -77,6 +85,7 @@ class Hoarder:
         self.habits = habits
         self.port = port
         self._upstream = (upstream_host, upstream_port)
+        self._cuts: Counter[str] = Counter()
         self._prefixes = sorted(prefixes.items(), key=lambda item: len(item[0]), reverse=True)
 
     async def __aenter__(self) -> Self:
@@ -105,30 +114,36 @@ class Hoarder:
             return
         try:
             to_upstream.write(_with_connection_close(head))
-            answering = self._answer(upstream, to_client, self._mode_for(head))
+            url = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else ""
+            answering = self._answer(upstream, to_client, url)
             answered = await completes(answering, before=_upload(client, to_upstream))
         finally:
             to_upstream.transport.abort()
         if answered:
             await finish(to_client, client)
 
-    def _mode_for(self, head: bytes) -> Mode:
-        path = head.split(b" ", 2)[1].decode("latin-1") if head.count(b" ") > 1 else ""
-        return next((mode for prefix, mode in self._prefixes if path.startswith(prefix)), self.mode)
+    def _mode_for(self, url: str) -> Mode:
+        return next((mode for prefix, mode in self._prefixes if url.startswith(prefix)), self.mode)
 
-    async def _answer(self, upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, mode: Mode) -> None:
+    def _life_s(self, url: str, mode: Mode) -> float | None:
+        """Return for how long the next response to `url` may last; None: as long as it likes."""
+        if mode is not Mode.CUT_OFTEN or self._cuts[url] >= self.habits.cuts:
+            return None
+        if len(self._cuts) > _MAX_URLS:
+            self._cuts.clear()
+        self._cuts[url] += 1
+        return random.uniform(*self.habits.cut_s)  # noqa: S311, it only has to differ
+
+    async def _answer(self, upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, url: str) -> None:
+        mode = self._mode_for(url)
         patience_s = self.habits.idle_s if mode is Mode.CUT_IDLE else None
         try:
             held = bytearray(await _read_head(upstream, to_client, patience_s=patience_s))
             if mode is not Mode.HOLD_ALL:
                 await _flush(held, to_client)
-            await self._hoard(held, upstream, to_client, mode)
-            while True:
-                async with asyncio.timeout(patience_s):
-                    held += await upstream.read(READ_BYTES)
-                if not held:
-                    return
-                await _flush(held, to_client)
+            async with asyncio.timeout(self._life_s(url, mode)):
+                await self._hoard(held, upstream, to_client, mode)
+                await _pass(held, upstream, to_client, patience_s=patience_s)
         except TimeoutError:
             if self.habits.cut_with_reset:
                 reset(to_client)
@@ -181,6 +196,18 @@ def _with_connection_close(head: bytes) -> bytes:
     start, *fields = head.removesuffix(_HEAD_END).split(b"\r\n")
     kept = (field for field in fields if field.partition(b":")[0].lower() not in _HOP_FIELDS)
     return b"\r\n".join([start, *kept, b"Connection: close"]) + _HEAD_END
+
+
+async def _pass(
+    held: bytearray, upstream: asyncio.StreamReader, to_client: asyncio.StreamWriter, *, patience_s: float | None
+) -> None:
+    """Pass everything until upstream ends. Raises TimeoutError when it is silent for `patience_s` seconds."""
+    while True:
+        async with asyncio.timeout(patience_s):
+            held += await upstream.read(READ_BYTES)
+        if not held:
+            return
+        await _flush(held, to_client)
 
 
 async def _gather(held: bytearray, upstream: asyncio.StreamReader, *, max_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The five paths of the demo: one healthy, four that hoard or cut, each chosen by the request path's prefix."""
+"""The demo's paths, each chosen by the request path's prefix: one healthy, four that hoard or cut, and the storm."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ MODES = {
     DemoPath.BLOCKS: Mode.BLOCKS,
     DemoPath.CUT_IDLE: Mode.CUT_IDLE,
 }
-PREFIXES = {f"/chat/{path}": mode for path, mode in MODES.items()}
+PREFIXES = {f"/chat/{path}": mode for path, mode in MODES.items()} | {"/storm/": Mode.CUT_OFTEN}
 EXPECTED = {
     DemoPath.HEALTHY: Verdict.FLOWING,
     DemoPath.HOLD_ALL: Verdict.HELD,

@@ -27,7 +27,9 @@ from streamgap.demo.once import all_joined, browsing, find_chromium
 from streamgap.demo.pager import pager_programs, run_pager
 from streamgap.demo.paths import HABITS, PREFIXES, DemoPath
 from streamgap.demo.script import answer
+from streamgap.demo.storm import RETRY_MS
 from streamgap.instrument import StreamGapMiddleware, instrument_genai, uninstrument_genai
+from streamgap.relay import Relay
 from streamgap.service import Collector, Settings
 from streamgap.service.serve import serve
 
@@ -117,16 +119,18 @@ async def _everything(options: DemoOptions) -> AsyncIterator[_Running]:
         desk, origin, public, admin = Desk(), _listener(), _listener(), _listener()
         links = {"beacon": _url(public), "Live page": f"{_url(admin)}/", "Metrics": f"{_url(admin)}/metrics"}
         proxy = Hoarder(*origin.getsockname(), prefixes=PREFIXES, habits=HABITS, port=options.port)
-        app = demo_app(client=client, model=options.model, desk=desk, links=links)
         await closing.enter_async_context(proxy)
         page_url = f"http://{HOST}:{proxy.port}"
         settings = Settings(
             allow_origin=(page_url,), client_rate=100, client_burst=200, window_s=PROFILE.client_window_s, ttl_s=TTL_S
         )
         collector = Collector(settings, sinks=[desk])
+        relay = Relay(retry_ms=RETRY_MS, sinks=[collector.offer_generation])
+        app = demo_app(client=client, model=options.model, desk=desk, links=links, relay=relay)
         app.add_middleware(StreamGapMiddleware, sinks=[collector.offer_server])
         await closing.enter_async_context(_collecting(collector, public, admin))
         await closing.enter_async_context(_serving(app, origin))
+        await closing.enter_async_context(relay)  # left first: its readers are told, and uvicorn need not wait for them
         if options.with_pager and (programs := pager_programs()):
             target, webhook_url = f"{HOST}:{admin.getsockname()[1]}", f"{page_url}/demo/pager"
             pager = await closing.enter_async_context(
@@ -181,7 +185,8 @@ def _table(report: dict[str, dict[str, dict[str, object]]]) -> str:
 
 
 def _announce(running: _Running, options: DemoOptions, out: TextIO) -> None:
-    model = f"Gemini ({options.model})" if os.environ.get("GEMINI_API_KEY") else "a fake Gemini; set GEMINI_API_KEY"
+    paid = f"Gemini ({options.model}), paid by call: a storm without the relay makes 25"
+    model = paid if os.environ.get("GEMINI_API_KEY") else "a fake Gemini; set GEMINI_API_KEY"
     lines = [
         "streamgap demo: everything runs on loopback. Ctrl-C ends it.",
         f"  Demo page    {running.page_url}/",
