@@ -11,27 +11,19 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 from ingest_apps import CHUNKS, offsets_ms
 from rounds import interleaved, verdict
+from servers import Server, serving
 from streamgap.core.timeline import Timeline
-from streamgap.demo.processes import free_port
 
 ROUNDS = 9
 SECONDS = 1
 FIRST_RATE = 40_000
 MARGIN = 1.5
 CONNECTIONS = 32
-HERE = Path(__file__).parent
-COMMON = ["--log-level", "error", "--no-access-log", "--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
 LEAN = ["--no-proxy-headers", "--no-date-header", "--no-server-header"]
 SERVERS = {
     "raw uvicorn 204": ["ingest_apps:raw"],
@@ -73,32 +65,22 @@ def beacon_halves() -> tuple[str, str]:
     return head + '"bench', '"' + tail
 
 
-class Server:
-    """One server process under test."""
+class Ingest:
+    """One server that takes beacons in."""
 
-    def __init__(self, name: str, port: int, pid: int) -> None:
+    def __init__(self, name: str, server: Server) -> None:
         self.name = name
-        self.port = port
-        self.pid = pid
+        self.server = server
         self.sent = 0
         self.laid_in = 0
         self.rates: list[float] = []
-
-    def get(self, path: str) -> str:
-        """Ask the server for something beside the benchmark."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as response:
-            return str(response.read().decode())
-
-    def cpu_ns(self) -> int:
-        """Return the CPU time of all of the server's threads so far, in ns."""
-        return sum(int(stat.read_text().split()[0]) for stat in Path(f"/proc/{self.pid}/task").glob("*/schedstat"))
 
     def round_us(self) -> float:
         """Send beacons for `SECONDS`; return the server's CPU µs per request."""
         if "streamgap" in self.name:
             # As many as the last round used, and some more: what is left over is used next.
             wanted = int(MARGIN * SECONDS * (self.rates[-1] if self.rates else FIRST_RATE)) - (self.laid_in - self.sent)
-            self.get(f"/lay/{max(wanted, 0)}")
+            self.server.get(f"/lay/{max(wanted, 0)}")
             self.laid_in += max(wanted, 0)
         head, tail = beacon_halves()
         # The ordinary route reads JSON only when it is called JSON; a real sendBeacon would get 422.
@@ -107,10 +89,18 @@ class Server:
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
             file.write(script)
             file.flush()
-            wrk = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "-s", file.name, f"http://127.0.0.1:{self.port}/"]
-            before = self.cpu_ns()
+            wrk = [
+                "wrk",
+                "-t1",
+                f"-c{CONNECTIONS}",
+                f"-d{SECONDS}s",
+                "-s",
+                file.name,
+                f"http://127.0.0.1:{self.server.port}/",
+            ]
+            before = self.server.cpu_ns()
             said = subprocess.run(wrk, check=True, capture_output=True, text=True).stdout
-            spent_ns = self.cpu_ns() - before
+            spent_ns = self.server.cpu_ns() - before
         if "Non-2xx" in said:
             raise SystemExit(f"{self.name}: expected 204 for every beacon, got\n{said}")
         found = re.search(r"(\d+) requests in", said)
@@ -121,34 +111,11 @@ class Server:
         return spent_ns / 1000 / max(requests, 1)
 
 
-@contextmanager
-def serving(name: str, options: list[str]) -> Iterator[Server]:
-    """Run one server while the block runs."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", *COMMON, *options, "--port", str(port)]
-    process = subprocess.Popen(command, cwd=HERE)
-    try:
-        server = Server(name, port, process.pid)
-        for _ in range(100):
-            try:
-                server.get("/joined")
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                time.sleep(0.1)
-            else:
-                break
-        yield server
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def main() -> None:
     """Print CPU per beacon and the ratios."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     with ExitStack() as closing:
-        servers = [closing.enter_context(serving(name, options)) for name, options in SERVERS.items()]
+        servers = [Ingest(name, closing.enter_context(serving(options))) for name, options in SERVERS.items()]
         us = interleaved({server.name: server.round_us for server in servers}, rounds=ROUNDS)
         print(f"\nServer CPU per beacon of {CHUNKS} chunks ({len(''.join(beacon_halves())) + 11} bytes)")
         for server in servers:
@@ -156,7 +123,7 @@ def main() -> None:
             print(f"  {server.name:<30}{us[server.name]:8.1f} µs   {rate:8.0f}/s")
         for server in servers:
             if server.name == "streamgap":
-                print(f"  joined: {int(server.get('/joined'))} of {int(sum(server.rates) * SECONDS)} beacons")
+                print(f"  joined: {int(server.server.get('/joined'))} of {int(sum(server.rates) * SECONDS)} beacons")
     raw, ours, ordinary = us["raw uvicorn 204"], us["streamgap"], us["FastAPI + pydantic + labels"]
     lean = us["raw uvicorn 204, lean"] / us["streamgap, lean"]
     otel = us["streamgap, OTel configured"]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PROGRAMS = (("chunks.py",), ("chunks.py", "--sdk"), ("ingest.py",))
+PROGRAMS = (("chunks.py",), ("chunks.py", "--sdk"), ("ingest.py",), ("streams.py",))
 
 
 def main() -> None:
