@@ -164,7 +164,7 @@ async def test_the_clients_of_the_relay_page_survive_cuts(tmp_path: Path, nth: i
 
 def text_of(stream: str) -> str:
     """Return the text of the content events of a relayed stream."""
-    return "".join(json.loads(data)["t"] for data in re.findall(r"id: \d+\.\d+\ndata: (.*)\n", stream))
+    return "".join(json.loads(data)["t"] for data in re.findall(r"data: (.*)\nid: \d+\.\d+\n", stream))
 
 
 async def _joined(http: httpx2.AsyncClient, app_url: str) -> list[Any]:

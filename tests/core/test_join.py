@@ -88,6 +88,8 @@ BLOCKS = [PACE[min(i // 25 * 25 + 24, len(PACE) - 1)] for i in range(len(PACE))]
         (Verdict.CUT, {"offsets_ms": PACE[:40], "outcome": Outcome.CLIENT_GONE}, RESUMED),
         (Verdict.CUT, {"offsets_ms": [], "outcome": Outcome.CLIENT_GONE}, RESUMED),
         (Verdict.CUT, {"offsets_ms": LATER, "cause": ReconnectCause.RESUME}, RESUMED),
+        (Verdict.CUT, {}, {"offsets_ms": [*PACE[:-1], PACE[-1] + 2500.0], "tries": 1}),
+        (Verdict.HELD, {"offsets_ms": PACE[:40]}, {"offsets_ms": HELD_WHOLE[:80], "tries": 1}),
         (Verdict.FLOWING, {"cause": ReconnectCause.REPEAT}, {"tries": 1}),
         (Verdict.FLOWING, {}, {"tries": 1}),
         (Verdict.FLOWING, {"outcome": Outcome.CLIENT_GONE}, {"offsets_ms": PACE[:20], "end": "left"}),

@@ -15,7 +15,7 @@ import httpx2
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from e2e.nginx import SCHEMES, write_config
+from e2e.nginx import RELAY_SCHEMES, SCHEMES, write_config
 from streamgap.alerting.profile import Profile
 from streamgap.demo.fake_gemini import FakeGemini, GeminiRequest, Sleep, Step, Text
 from streamgap.demo.processes import find_program, free_port, running
@@ -54,7 +54,10 @@ async def until(check: Callable[[], Awaitable[T | None]], what: str, *, patience
 
 @dataclass(slots=True)
 class Stack:
-    """Where the programs of one end-to-end run are, and what their logs say."""
+    """Where the programs of one end-to-end run are, and what their logs say.
+
+    `relay_ports` are where browsers find the relay's app: in front of the nginx servers of the same name.
+    """
 
     fake: FakeGemini
     http: httpx2.AsyncClient
@@ -62,7 +65,9 @@ class Stack:
     public_port: int
     admin_port: int
     app_port: int
+    relay_app_port: int
     ports: dict[str, int]
+    relay_ports: dict[str, int]
     browser: Browser
     collecting: contextlib.AsyncExitStack
 
@@ -110,6 +115,7 @@ class Stack:
     def collector_command(self) -> list[str]:
         """Return the command line of the collector under test."""
         origins = [f"{scheme}://127.0.0.1:{self.ports[path]}" for path, scheme in SCHEMES.items()]
+        origins += [f"{scheme}://127.0.0.1:{self.relay_ports[path]}" for path, scheme in RELAY_SCHEMES.items()]
         options = {
             "--bind": f"127.0.0.1:{self.public_port}",
             "--admin-bind": f"127.0.0.1:{self.admin_port}",
@@ -172,13 +178,17 @@ async def stack(tmp_path_factory: Any) -> AsyncIterator[Stack]:
             public_port=free_port(),
             admin_port=free_port(),
             app_port=free_port(),
-            ports={path: free_port() for path in SCHEMES},
+            relay_app_port=free_port(),
+            ports={path: free_port() for path in (*SCHEMES, *RELAY_SCHEMES)},
+            relay_ports={path: free_port() for path in RELAY_SCHEMES},
             browser=browser,
             collecting=await closing.enter_async_context(contextlib.AsyncExitStack()),
         )
         await stack.start_collector()
         await closing.enter_async_context(running_app(stack))
-        config = write_config(directory, upstream=stack.app_port, ports=stack.ports)
+        config = write_config(
+            directory, upstream=stack.app_port, relay_upstream=stack.relay_app_port, ports=stack.ports
+        )
         nginx = find_program("nginx", "/usr/sbin/nginx") or "/usr/sbin/nginx"
         await closing.enter_async_context(
             running([nginx, "-p", str(directory), "-c", str(config)], log=directory / "nginx.log")

@@ -5,12 +5,15 @@
 `tls`      the same defaults, but the headers do not reach it (another hop ate them, or the app never sent them): the
            case that works on localhost and hoards in production, since only TLS collects a 16 KiB record.
 `gzip`     gzip on `text/event-stream` with buffering on, in clear.
+
+Two more stand in front of the relay's app, `relay_clear` and `relay_tls`: defaults, and the app's headers reach them.
 """
 
 import subprocess
 from pathlib import Path
 
 SCHEMES = {"passing": "https", "cured": "https", "tls": "https", "gzip": "http"}
+RELAY_SCHEMES = {"relay_clear": "http", "relay_tls": "https"}
 CONFIG = """
 daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log;
 events {{ worker_connections 256; }}
@@ -36,16 +39,24 @@ http {{
     gzip on; gzip_types text/event-stream; gzip_proxied any; gzip_min_length 0;
     location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_set_header X-Bare 1; proxy_buffering on; }}
   }}
+  server {{
+    listen 127.0.0.1:{relay_clear};
+    location / {{ proxy_pass http://127.0.0.1:{relay_upstream}; }}
+  }}
+  server {{
+    listen 127.0.0.1:{relay_tls} ssl;
+    location / {{ proxy_pass http://127.0.0.1:{relay_upstream}; }}
+  }}
 }}
 """
 
 
-def write_config(directory: Path, *, upstream: int, ports: dict[str, int]) -> Path:
+def write_config(directory: Path, *, upstream: int, relay_upstream: int, ports: dict[str, int]) -> Path:
     """Write nginx.conf and a self-signed certificate into `directory`; `ports` are those of the servers by name."""
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     made = ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem"), "-days", "2"]
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     subprocess.run([*command, *made, *subject], check=True, capture_output=True)
     config = directory / "nginx.conf"
-    config.write_text(CONFIG.format(directory=directory, upstream=upstream, **ports))
+    config.write_text(CONFIG.format(directory=directory, upstream=upstream, relay_upstream=relay_upstream, **ports))
     return config

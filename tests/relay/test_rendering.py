@@ -49,9 +49,15 @@ def test_bytes_are_text_however_they_are_cut() -> None:
     assert rendered(b"\xff", bytearray(b"a")) == [{"t": "\ufffd"}, {"t": "a"}]
 
 
+def test_a_character_that_is_cut_between_chunks_arrives_whole() -> None:
+    """The first half of a surrogate pair waits for the second, in the next chunk that has text."""
+    assert rendered("a\ud83d", "\ude00b", "\ud83d\ude00") == [{"t": "a"}, {"t": "😀b"}, {"t": "😀"}]
+    assert rendered("\ud83d", "", "\ude00") == [None, None, {"t": "😀"}]
+
+
 def test_half_a_surrogate_pair_costs_a_character_and_not_the_answer() -> None:
-    """Text that JSON cannot carry is replaced where it cannot, and the rest of it is kept."""
-    assert rendered("a\ud83d", "\ude00b", "\ud83d\ude00") == [{"t": "a\ufffd"}, {"t": "\ufffdb"}, {"t": "😀"}]
+    """A half that stays alone is replaced, and the rest of the text is kept."""
+    assert rendered("a\ud83d", "b", "\ude00c") == [{"t": "a"}, {"t": "\ufffdb"}, {"t": "\ufffdc"}]
 
 
 def test_geminis_text_is_all_that_can_be_read() -> None:

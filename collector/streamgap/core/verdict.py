@@ -56,7 +56,7 @@ def judge(server: ServerHalf, client: ClientHalf, evidence: Evidence, limits: Th
     if client.first is None or server.first is None:
         return _without_content(server, client, limits)
     if _late(server, client, evidence, limits):
-        return Verdict.SLOW_PAGE if _page_was_busy(client, evidence) else Verdict.HELD
+        return _late_by(server, client, evidence)
     if _cut(server, client):
         return Verdict.CUT
     if server.outcome in UNFINISHED:
@@ -81,6 +81,14 @@ def _without_content(server: ServerHalf, client: ClientHalf, limits: Thresholds)
         return Verdict.INCOMPLETE if server.outcome in UNFINISHED else Verdict.CUT
     # The gap is censored by the leaving, but it was at least as long as the person waited after the first write.
     return Verdict.HELD if client.dur - server.first > limits.hold else Verdict.ABANDONED
+
+
+def _late_by(server: ServerHalf, client: ClientHalf, evidence: Evidence) -> Verdict:
+    """Say what made content late."""
+    if client.tries and client.count <= server.count:
+        # Its end came over a second connection: the first was cut after the server had written it all.
+        return Verdict.CUT
+    return Verdict.SLOW_PAGE if _page_was_busy(client, evidence) else Verdict.HELD
 
 
 def _page_was_busy(client: ClientHalf, evidence: Evidence) -> bool:

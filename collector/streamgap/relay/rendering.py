@@ -23,26 +23,35 @@ def text_of_chunks() -> Render:
     """
     shape: Shape | None = None
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+    halves = codecs.getincrementaldecoder("utf-16-le")(errors="replace")
 
     def render(chunk: Any) -> Any | None:
         nonlocal shape
         if isinstance(chunk, _JSON):
             return chunk
         if isinstance(chunk, _TEXT):
-            return _event(chunk if isinstance(chunk, str) else decode(chunk))
+            return _event(chunk if isinstance(chunk, str) else decode(chunk), halves)
         if shape is None:
             shape = _shape_of(chunk)
-        return _event(_text(shape, chunk))
+        return _event(_text(shape, chunk), halves)
 
     return render
 
 
-def _event(text: str) -> dict[str, str] | None:
+def _event(text: str, halves: codecs.IncrementalDecoder) -> dict[str, str] | None:
+    """Make an event of text. A character that the model's JSON cuts in two waits for its second half in `halves`."""
+    waits, _ = halves.getstate()
+    if waits or not _is_whole(text):
+        text = halves.decode(text.encode("utf-16-le", "surrogatepass"))
+    return {"t": text} if text else None
+
+
+def _is_whole(text: str) -> bool:
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no event can carry, is no reason to lose an answer
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return {"t": text} if text else None
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shape_of(chunk: Any) -> Shape:

@@ -58,14 +58,24 @@ class _Lane:
         self.free = asyncio.Semaphore(size)
         self._pool = endpoint.pool(size)
         self._client: Any = Redis(connection_pool=self._pool)  # its commands have no types
+        self._is_closed = False
 
     async def run(self, *command: Argument) -> Any:
         async with self.free:
-            return await self._client.execute_command(*command)
+            try:
+                return await self._client.execute_command(*command)
+            finally:
+                if self._is_closed:  # while this one was still connecting
+                    await self.disconnect_idle()
 
-    async def disconnect(self, *, all_of_them: bool) -> None:
+    async def disconnect_idle(self) -> None:
         with contextlib.suppress(exceptions.RedisError):
-            await self._pool.disconnect(inuse_connections=all_of_them)
+            await self._pool.disconnect(inuse_connections=False)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        with contextlib.suppress(exceptions.RedisError):
+            await self._pool.disconnect()
 
 
 class Server:
@@ -107,8 +117,8 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections; what runs on them fails."""
-        await self._calls.disconnect(all_of_them=True)
-        await self._waits.disconnect(all_of_them=True)
+        await self._calls.close()
+        await self._waits.close()
 
     @contextlib.asynccontextmanager
     async def _telling(self, deadline_s: float) -> AsyncIterator[None]:
@@ -123,7 +133,7 @@ class Server:
             ) from error
         except exceptions.ReadOnlyError as error:
             # A replica now. Its name may lead to the new primary, but only new connections ask for that.
-            await self._calls.disconnect(all_of_them=False)
+            await self._calls.disconnect_idle()
             raise self._unavailable(error) from error
         except _UNAVAILABLE as error:
             raise self._unavailable(error) from error
