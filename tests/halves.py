@@ -1,5 +1,6 @@
 """Builders and Hypothesis strategies of valid halves."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,10 +44,17 @@ def client_half(offsets_ms: Sequence[float], **fields: Any) -> ClientHalf:
     return msgspec.structs.replace(base, **{**half_fields(offsets_ms), **fields})
 
 
+_generations = itertools.count(1)
+
+
 def generation_record(**fields: Any) -> GenerationRecord:
-    """Return the record of a generation that somebody heard to its end."""
+    """Return the record of a generation that somebody heard to its end; without an `id`, of another one each time."""
     base = GenerationRecord(
-        id="generation-0001", result=GenerationResult.STARTED, status="done", route="/chat", model="gemini"
+        id=f"generation-{next(_generations):04d}",
+        result=GenerationResult.STARTED,
+        status="done",
+        route="/chat",
+        model="gemini",
     )
     return msgspec.structs.replace(base, **fields)
 

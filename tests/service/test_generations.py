@@ -95,6 +95,16 @@ def test_every_connection_of_one_stream_counts(joiner: Joiner) -> None:
     assert counted(joiner, "streamgap_disconnects_total") == {"rst": 1}
 
 
+def test_a_generation_that_two_replicas_enter_counts_once(joiner: Joiner) -> None:
+    """Whoever finds an owner lost enters its generation; the owner, should it live, adds only what it cost."""
+    joiner.offer_generation(generation_record(id="lost.1", status="failed", span_id="ab" * 8))
+    joiner.offer_generation(generation_record(id="lost.1", status="stopped", delivered=40, span_id="cd" * 8))
+    assert value(joiner, "streamgap_generations_total", route="/chat", result="started") == 1
+    assert value(joiner, "streamgap_generations_ended_total", route="/chat", status="failed") == 1
+    assert value(joiner, "streamgap_generations_ended_total", route="/chat", status="stopped") == 0
+    assert value(joiner, "streamgap_tokens_total", route="/chat", fate="delivered") == 40
+
+
 def test_a_span_that_comes_twice_counts_once(joiner: Joiner) -> None:
     """An exporter repeats what was not answered, and a pipeline may fork: the same span is no second event."""
     context = {"trace_id": "ab" * 16, "span_id": "cd" * 8}

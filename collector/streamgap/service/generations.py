@@ -3,7 +3,7 @@
 A call of the model counts once, from the record of its generation, however many responses read it. Responses that
 called nothing, reconnects, heartbeats and disconnects count from the server halves, whatever becomes of their join: a
 browser that reconnects uses its stream id again, and only the first of its halves can be joined. A span that comes
-twice counts once.
+twice counts once, and so does a generation that two replicas enter.
 """
 
 from streamgap.core import catalog
@@ -51,8 +51,11 @@ class Generations:
         """Count a generation that has ended, or was refused."""
         if not self._seen.first(record.span_id):
             return
-        self.results.add(route, record.result.value)
-        if record.status != "refused":
+        if record.status == "refused":
+            self.results.add(route, record.result.value)
+        elif self._seen.first(record.id):
+            # An owner that was found lost, and entered by whoever found it, may yet enter its own end, and the cost.
+            self.results.add(route, record.result.value)
             self.ends.add(route, record.status)
         for fate, tokens in ((Fate.DELIVERED, record.delivered), (Fate.UNHEARD, record.unheard)):
             if tokens:

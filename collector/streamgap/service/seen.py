@@ -1,10 +1,10 @@
-"""Which spans have been counted: exporters repeat a batch whose answer they missed, and pipelines may fork."""
+"""What has been counted, by its id: exporters repeat a batch whose answer they missed, and pipelines may fork."""
 
 MOST = 32_768
 
 
 class Seen:
-    """Remembers at least the last `most` span ids, at most twice as many (some 100 bytes each)."""
+    """Remembers at least the last `most` ids, at most twice as many (some 100 bytes each)."""
 
     __slots__ = ("_before", "_ids", "_most")
 
@@ -13,13 +13,13 @@ class Seen:
         self._ids: set[str] = set()
         self._before: set[str] = set()
 
-    def first(self, span_id: str) -> bool:
-        """Say whether this span comes for the first time, as far as it is remembered; one without an id always does."""
-        if not span_id:
+    def first(self, name: str) -> bool:
+        """Say whether this id comes for the first time, as far as it is remembered; an empty one always does."""
+        if not name:
             return True
-        if span_id in self._ids or span_id in self._before:
+        if name in self._ids or name in self._before:
             return False
         if len(self._ids) >= self._most:
             self._before, self._ids = self._ids, set()
-        self._ids.add(span_id)
+        self._ids.add(name)
         return True
