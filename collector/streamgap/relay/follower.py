@@ -79,14 +79,19 @@ class Follower(Source):
                     if self._is_out_of_patience():
                         self.log.close(Farewell(status=Status.FAILED, reason=STORE_LOST, resumable=True))
                     await asyncio.sleep(WAIT_S / 4)
+        except Exception:
+            _logger.exception("streamgap relay: reading a generation from the log store failed")
         finally:
-            # Whatever ended the reading, an error too: nobody shall wait for more of it.
+            # Whatever ended the reading: nobody shall wait for more of it.
             self.log.close(Farewell(status=Status.FAILED, reason=STORE_LOST, resumable=True))
             if self._attended:
                 with contextlib.suppress(StoreUnavailableError):
                     await self._store.attend(self.key, replica=self._replica, for_s=0)
 
     async def _read(self) -> None:
+        if self._is_running and self.readers:  # before we wait: a short grace may be running
+            self._attended = True
+            await self._store.attend(self.key, replica=self._replica, for_s=ATTEND_S)
         page = await self._store.read(self.key, epoch=self.log.epoch, after=self.log.last, wait_s=WAIT_S)
         if page is None:
             # A store does not forget what runs, it loses it: to be put back by the owner, if that lives.
@@ -96,9 +101,6 @@ class Follower(Source):
                 await asyncio.sleep(WAIT_S / 4)
             return
         self._take(page)
-        if not page.standing.over and self.readers:
-            self._attended = True
-            await self._store.attend(self.key, replica=self._replica, for_s=ATTEND_S)
 
     def _take(self, page: Page) -> None:
         log, standing = self.log, page.standing

@@ -51,4 +51,6 @@ class Reading:
 
     async def close(self, body: bytes) -> None:
         """Write the last event, and end the response."""
+        self._reader.sending = True
         await self._send({"type": "http.response.body", "body": body})
+        self._reader.sending = False

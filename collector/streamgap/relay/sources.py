@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,16 @@ class Plan:
 class Sources:
     """The logs that this process holds now. Requests of one key ask the store one at a time."""
 
-    def __init__(self, store: LogStore, *, limits: Limits, may_bypass: bool) -> None:
+    def __init__(
+        self,
+        store: LogStore,
+        *,
+        limits: Limits,
+        may_bypass: bool,
+        draw_epoch: Callable[[], int] = draw_epoch,
+    ) -> None:
         self._store = store
+        self._draw_epoch = draw_epoch
         self._limits = limits
         self._may_bypass = may_bypass
         self._replica = secrets.token_urlsafe(12)
@@ -147,7 +155,7 @@ class Sources:
             if not (may_start and has_room and self._may_bypass):
                 raise BusyError from error
             result = GenerationResult.BYPASSED
-            return self._own(ask, plan, ledger, epoch=draw_epoch(), result=result), result
+            return self._own(ask, plan, ledger, epoch=self._draw_epoch(), result=result), result
         if claim.standing is None and may_start and not has_room:
             raise BusyError
         if claim.standing is not None and claim.standing.lost:
