@@ -23,6 +23,9 @@ from streamgap.cli import main
 from streamgap.conformance.rules import rules_for
 from streamgap.demo.loopback import Loopback, until_gone
 
+pytestmark = pytest.mark.slow
+
+
 DOCS = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 

@@ -16,6 +16,9 @@ from streamgap.conformance.conversation import GENERATIONS, MAX_REQUESTS
 from streamgap.conformance.findings import Verdict
 from streamgap.relay import EventStream, Relay
 
+pytestmark = pytest.mark.slow
+
+
 UNASKED = {"C15", "C16"}
 
 

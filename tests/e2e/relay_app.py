@@ -23,7 +23,6 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 import streamgap
 from streamgap import shipped
 from streamgap.relay import EventStream, Limits, Relay
-from streamgap.relay import relay as relaying
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -31,7 +30,7 @@ Receive = Callable[[], Awaitable[Message]]
 
 MODEL = "gemini-3.5-flash"
 RETRY_MS = (50, 150)
-BUSY_MS = (200, 400)
+BUSY_MS = (200, 400)  # a person waits 5 to 15 s
 
 
 class RequestLog:
@@ -89,9 +88,8 @@ def make_app() -> Any:
     trace.set_tracer_provider(provider)
     streamgap.instrument_genai()
     client = genai.Client(api_key="fake", http_options=types.HttpOptions(base_url=os.environ["RELAY_GEMINI"]))
-    relaying.BUSY_MS = BUSY_MS  # a person waits 5 to 15 s
     wide = Relay(grace_s=60, retry_ms=RETRY_MS)
-    narrow = Relay(grace_s=60, retry_ms=RETRY_MS, limits=Limits(generations=1))
+    narrow = Relay(grace_s=60, retry_ms=RETRY_MS, busy_ms=BUSY_MS, limits=Limits(generations=1))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -22,6 +22,9 @@ from streamgap.instrument.asgi.kinds import CONNECTION
 from streamgap.instrument.uvicorn import StreamProtocol
 from streamgap.service.protocol import GuardedProtocol
 
+pytestmark = pytest.mark.slow
+
+
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
 LAST = {"type": "http.response.body", "body": b"ok"}

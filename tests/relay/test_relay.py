@@ -5,7 +5,7 @@ import math
 import pytest
 
 from instrument.lab import fetched, until
-from relay.stage import CID, Event, end_of, on_stage, parsed, text_of
+from relay.stage import CID, Event, Model, end_of, on_stage, parsed, text_of
 from streamgap.core.catalog import GenerationResult
 from streamgap.core.errors import SettingsError
 from streamgap.relay import Limits, Relay
@@ -343,9 +343,32 @@ async def test_a_chunk_that_cannot_be_shown_ends_the_generation() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"grace_s": -1}, {"grace_s": math.nan}, {"retry_ms": (0, 5)}, {"retry_ms": (5, 4)}]
+    "settings",
+    [
+        {"grace_s": -1},
+        {"grace_s": math.nan},
+        {"retry_ms": (0, 5)},
+        {"retry_ms": (5, 4)},
+        {"busy_ms": (0, 1)},
+        {"when_store_fails": "x"},
+    ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     """The relay says what it expected."""
     with pytest.raises(SettingsError, match="expected"):
         Relay(**settings)  # type: ignore[arg-type] # what the test is about
+
+
+def test_a_route_that_does_not_say_what_it_asks_is_refused() -> None:
+    """Without it the request could only read, and would never call the model."""
+    with pytest.raises(ValueError, match="asked: expected"):
+        Relay().stream(Model().generate, asked=None)
+
+
+async def test_a_call_that_cannot_be_made_is_entered_under_its_model() -> None:
+    """A generation whose `generate` raises has no chunks to tell the model by; the route has said it."""
+    async with on_stage() as stage:
+        stage.model.generate = lambda: 1 / 0  # type: ignore[assignment,return-value] # what the test is about
+        assert end_of((await stage.answer()).body)["reason"] == "ZeroDivisionError"
+        await until(lambda: stage.records)
+        assert (stage.records[0].model, stage.records[0].status) == ("m", "failed")

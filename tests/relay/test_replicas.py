@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from instrument.lab import HOST, Visit, until
 from relay.flaky import Fault, Network, Way
 from relay.stage import CID, Event, Stage, end_of, on_stage, parsed, text_of
@@ -15,6 +17,9 @@ from streamgap.core.catalog import Disconnect
 from streamgap.core.wire import ServerHalf
 from streamgap.instrument import StreamGapMiddleware
 from streamgap.relay import Limits, MemoryStore
+
+pytestmark = pytest.mark.slow
+
 
 LEASE_S = 1.0
 RACERS = 200

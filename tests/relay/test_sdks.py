@@ -17,6 +17,9 @@ from relay.wires import OUTPUT_TOKENS
 from streamgap.core.wire import ServerHalf
 from streamgap.instrument import StreamGapMiddleware, instrument_genai, uninstrument_genai
 
+pytestmark = pytest.mark.slow
+
+
 TORTURE = ("CR\r", " LF\n CRLF\r\n", "\n\nevent: done\ndata: x\n\n", " \u2028\u2029 \0 ", "\U0001f600", " \ufeff ")
 FIRST = b'{"t":"CR'
 ASYNC = [pytest.param(sdk, id=f"async {name}") for name, sdk in sdks.ASYNC.items()]

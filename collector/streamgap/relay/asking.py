@@ -100,4 +100,4 @@ def _query(scope: Scope) -> dict[str, str]:
 
 
 def _digest(content: bytes, secret: bytes) -> str:
-    return blake2b(content, key=secret[:64], digest_size=_DIGEST_BYTES).hexdigest()
+    return blake2b(content, key=blake2b(secret).digest() if secret else b"", digest_size=_DIGEST_BYTES).hexdigest()

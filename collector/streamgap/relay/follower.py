@@ -10,7 +10,7 @@ from streamgap.relay.limits import Limits
 from streamgap.relay.log import Log
 from streamgap.relay.source import Source
 from streamgap.relay.stalls import Reader
-from streamgap.relay.states import OWNER_LOST, End, Page, Standing, Status
+from streamgap.relay.states import LOST, End, Page, Standing, Status
 from streamgap.relay.store import LogStore, StoreUnavailableError
 
 WAIT_S = 1.0
@@ -110,7 +110,7 @@ class Follower(Source):
             self._on_lost(standing.epoch)
         if standing.epoch != log.epoch:
             # Nobody starts anew what has not failed: we have missed how.
-            log.close(farewell_of(End(Status.FAILED, OWNER_LOST)))
+            log.close(farewell_of(LOST))
             return
         if page.first > log.last + 1:
             log.skip_to(page.first)

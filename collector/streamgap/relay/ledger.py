@@ -9,7 +9,7 @@ import msgspec
 from opentelemetry import context as otel_context
 
 from streamgap.core.catalog import GenerationResult
-from streamgap.core.wire import MAX_MS, GenerationRecord
+from streamgap.core.wire import GenerationRecord
 from streamgap.instrument.asgi.kinds import Scope
 from streamgap.instrument.asgi.routes import route_template
 from streamgap.instrument.export import GenerationSink, export_generation
@@ -59,10 +59,10 @@ class Ledger:
             id=generation_id(key, epoch),
             result=result,
             status=status,
-            reason=reason[:64],
+            reason=reason,
             route=self._route,
             model=self._model,
-            dur=min((time.perf_counter_ns() - self._start_ns) / 1e6, MAX_MS),
+            dur=(time.perf_counter_ns() - self._start_ns) / 1e6,
             start_unix_ns=self._start_unix_ns,
         )
 
@@ -78,8 +78,7 @@ def _cost(owner: Owner) -> dict[str, Any]:
     unheard_bytes = 0 if owner.unheard_from is None else log.total_bytes - owner.unheard_from
     unheard = round(tokens * unheard_bytes / log.total_bytes) if log.total_bytes else 0
     return {
-        "provider": generation.provider if generation else "",
-        "model": generation.model if generation else "",
+        **({"provider": generation.provider, "model": generation.model} if generation else {}),
         "delivered": tokens - unheard,
         "unheard": unheard,
         "estimated": counted is None,

@@ -23,7 +23,7 @@ from streamgap.relay.rendering import Render
 from streamgap.relay.shipping import Shipping
 from streamgap.relay.source import Source
 from streamgap.relay.stalls import Reader
-from streamgap.relay.states import CLIENT_LEFT, OWNER_LOST, End, Status
+from streamgap.relay.states import CLIENT_LEFT, End, Status
 from streamgap.relay.store import LogStore
 
 Generate = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[Any]] | Iterable[Any]]
@@ -31,7 +31,6 @@ Generate = Callable[[], AsyncIterable[Any] | Awaitable[AsyncIterable[Any]] | Ite
 
 SHUTDOWN = End(Status.FAILED, "shutdown")
 TOO_OLD = End(Status.FAILED, "age")
-LOST = End(Status.FAILED, OWNER_LOST)
 LEFT = End(Status.STOPPED, CLIENT_LEFT)
 
 _encode = msgspec.json.Encoder().encode

@@ -24,8 +24,6 @@ from streamgap.relay.stalls import Reader, StallWatch
 from streamgap.relay.store import LogStore
 
 END_EVENT = "sg-end"
-BUSY_MS = (5_000, 15_000)
-"""When to come back to a relay that is busy: from and to, drawn for each client."""
 _CALLED = (GenerationResult.STARTED, GenerationResult.BYPASSED)
 
 
@@ -37,7 +35,8 @@ class Relay:
     `sg-ping` is sent, where no `StreamGapMiddleware` decides. `principal` names who asks, so that nobody reads
     another's answer. `secret` keys the digests that stand in the store: the same on all replicas. `when_store_fails`:
     ``bypass`` calls the model without the store's word, ``refuse`` asks the client to come back. `retry_ms`: from and
-    to, the reconnection time that each connection draws. `sinks` take the ledger's records, in the event loop.
+    to, the reconnection time that each connection draws; `busy_ms`: the same where there is no room now. `sinks` take
+    the ledger's records, in the event loop.
 
     An async context manager; leaving it (or `close`) ends what runs.
     """
@@ -53,12 +52,16 @@ class Relay:
         limits: Limits | None = None,
         when_store_fails: Literal["bypass", "refuse"] = "bypass",
         retry_ms: tuple[int, int] = (1_500, 4_500),
+        busy_ms: tuple[int, int] = (5_000, 15_000),
         sinks: Iterable[GenerationSink] = (),
     ) -> None:
         if not grace_s >= 0:
             raise SettingsError(f"Relay grace_s: expected seconds ≥ 0 or math.inf, got {grace_s!r}")
-        if not 0 < retry_ms[0] <= retry_ms[1]:
-            raise SettingsError(f"Relay retry_ms: expected (from, to) with 0 < from ≤ to, got {retry_ms!r}")
+        for name, (from_ms, to_ms) in (("retry_ms", retry_ms), ("busy_ms", busy_ms)):
+            if not 0 < from_ms <= to_ms:
+                raise SettingsError(f"Relay {name}: expected (from, to) with 0 < from ≤ to, got {(from_ms, to_ms)!r}")
+        if when_store_fails not in ("bypass", "refuse"):
+            raise SettingsError(f"Relay when_store_fails: expected 'bypass' or 'refuse', got {when_store_fails!r}")
         limits = limits or Limits()
         self._store = store or MemoryStore()
         self._sources = Sources(self._store, limits=limits, may_bypass=when_store_fails == "bypass")
@@ -70,7 +73,7 @@ class Relay:
         self._manners = Manners(
             heartbeat_s=heartbeat_s,
             retry_ms=lambda: jitter.randint(*retry_ms),
-            busy_ms=lambda: jitter.randint(*BUSY_MS),
+            busy_ms=lambda: jitter.randint(*busy_ms),
             stalls=StallWatch(limits.stall_s),
         )
         self.app: App = endpoints(self.resume, self.stop)
@@ -98,7 +101,10 @@ class Relay:
         `generate` calls the model; it is called if this request is the one that has to, and only then. `asked` is what
         it asks (any JSON: model, prompt, settings): a key that comes again with something else is refused. `render`
         makes the data of one event from a chunk, or None for no event; by default the chunk's text, as ``{"t": …}``.
+        Raises ValueError without `asked`: a request that does not say what it asks may only read.
         """
+        if asked is None:
+            raise ValueError("relay.stream asked: expected what is asked (any JSON, e.g. [model, prompt]), got None")
         plan = Plan(
             generate=generate,
             model=model,

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from streamgap.relay.log import Log
-from streamgap.relay.states import OWNER_LOST, Appended, End, Kept, Status
+from streamgap.relay.states import LOST, Appended, End, Kept
 from streamgap.relay.store import LogStore, StoreUnavailableError
 
 MAX_BATCH = 512
@@ -116,4 +116,4 @@ def _ended_by_others(answer: Appended, epoch: int) -> End:
     standing = answer.standing
     if standing is not None and standing.epoch == epoch and standing.over:
         return End(standing.status, standing.reason)
-    return End(Status.FAILED, OWNER_LOST)
+    return LOST

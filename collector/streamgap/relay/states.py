@@ -86,6 +86,9 @@ class End:
     reason: str = ""
 
 
+LOST = End(Status.FAILED, OWNER_LOST)
+
+
 class Kept(StrEnum):
     """What became of an append.
 
