@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from streamgap.conformance.endpoint import Endpoint
 from streamgap.conformance.exchange import Exchange
-from streamgap.conformance.findings import shown
+from streamgap.core.showing import shown
 from streamgap.conformance.target import Ask
 
 MAX_REQUESTS = 10

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streamgap.conformance.findings import shown
+from streamgap.core.showing import shown
 from streamgap.conformance.reading import json_of
 from streamgap.core.sse_events import Event
 

@@ -39,9 +39,3 @@ def not_applicable(evidence: str) -> Finding:
 def inconclusive(evidence: str) -> Finding:
     """Say that what came decides nothing, and what would."""
     return Finding(Verdict.INCONCLUSIVE, evidence)
-
-
-def shown(text: str, *, at_most: int = 60) -> str:
-    """Quote what a server sent for a terminal: control characters escaped, no more than `at_most` characters."""
-    quoted = repr(text[:at_most])
-    return f"{quoted}…" if len(text) > at_most else quoted

@@ -2,7 +2,8 @@
 
 from streamgap.conformance.conversation import Conversation
 from streamgap.conformance.exchange import Ending, Exchange
-from streamgap.conformance.findings import Finding, Verdict, broken, holds, inconclusive, not_applicable, shown
+from streamgap.conformance.findings import Finding, Verdict, broken, holds, inconclusive, not_applicable
+from streamgap.core.showing import shown
 
 SAVED_S = 0.1
 STARTS = frozenset({"started", "restarted"})

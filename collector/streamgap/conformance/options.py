@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from streamgap.conformance.findings import shown
+from streamgap.core.showing import shown
 from streamgap.conformance.reading import Reading
 from streamgap.conformance.target import KeyPlace, Target
 

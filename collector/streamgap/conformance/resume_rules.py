@@ -2,7 +2,8 @@
 
 from streamgap.conformance.conversation import Conversation
 from streamgap.conformance.exchange import Ending, Exchange
-from streamgap.conformance.findings import Finding, broken, holds, inconclusive, not_applicable, shown
+from streamgap.conformance.findings import Finding, broken, holds, inconclusive, not_applicable
+from streamgap.core.showing import shown
 
 _NO_CONTENT = 204
 _SERVER_ERROR = 500

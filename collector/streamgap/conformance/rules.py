@@ -6,7 +6,8 @@ from functools import partial
 
 from streamgap.conformance import key_rules, resume_rules, silence_rule, wire_rules
 from streamgap.conformance.conversation import Conversation
-from streamgap.conformance.findings import Finding, inconclusive, shown
+from streamgap.conformance.findings import Finding, inconclusive
+from streamgap.core.showing import shown
 
 
 @dataclass(frozen=True, slots=True)

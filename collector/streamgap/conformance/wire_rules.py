@@ -2,7 +2,8 @@
 
 from streamgap.conformance.conversation import Conversation
 from streamgap.conformance.exchange import Ending
-from streamgap.conformance.findings import Finding, broken, holds, inconclusive, shown
+from streamgap.conformance.findings import Finding, broken, holds, inconclusive
+from streamgap.core.showing import shown
 from streamgap.conformance.reading import DONE, is_json, json_of
 
 LEAD_S = 0.05
