@@ -1,4 +1,4 @@
-"""The command line: `streamgap serve`, `demo`, `conformance`, `rules`, `dashboards`."""
+"""The command line: `streamgap serve`, `demo`, `doctor`, `idle`, `canary`, `conformance`, `rules`, `dashboards`."""
 
 import argparse
 import asyncio
@@ -11,6 +11,9 @@ DESCRIPTION = "Measures and alerts on the gap between what an LLM server streame
 EXTRAS = {
     "serve": "collector",
     "demo": "all",
+    "doctor": "doctor",
+    "idle": "doctor",
+    "canary": "all",
     "conformance": "doctor",
     "rules": "collector",
     "dashboards": "collector",
@@ -72,6 +75,24 @@ def _demo(argv: Sequence[str]) -> int:
     return asyncio.run(run_demo(options))
 
 
+def _doctor(argv: Sequence[str]) -> int:
+    from streamgap.doctor import command  # noqa: PLC0415
+
+    return command.main(argv)
+
+
+def _idle(argv: Sequence[str]) -> int:
+    from streamgap.doctor.idle import command  # noqa: PLC0415
+
+    return command.main(argv)
+
+
+def _canary(argv: Sequence[str]) -> int:
+    from streamgap.doctor.canary import command  # noqa: PLC0415
+
+    return command.main(argv)
+
+
 def _conformance(argv: Sequence[str]) -> int:
     from streamgap.conformance import command  # noqa: PLC0415
 
@@ -102,6 +123,9 @@ def _dashboards(argv: Sequence[str]) -> int:
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "serve": _serve,
     "demo": _demo,
+    "doctor": _doctor,
+    "idle": _idle,
+    "canary": _canary,
     "conformance": _conformance,
     "rules": _rules,
     "dashboards": _dashboards,
