@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages whose programs are missing, and says which. Arguments: program=package …
+# Installs the Debian packages whose programs (or files) are missing, and says which. Arguments: program=package …
 set -eu
 missing=""
 for pair in "$@"; do
   program=${pair%%=*}
   case "$program" in
+    /*) [ -e "$program" ] && continue ;;
     ensurepip) python3 -c 'import ensurepip' 2>/dev/null && continue ;;
     *) PATH="$PATH:/usr/sbin:/sbin" command -v "$program" >/dev/null 2>&1 && continue ;;
   esac

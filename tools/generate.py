@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 from streamgap.alerting import rendered
+from streamgap.doctor.code_pages import code_pages
+from streamgap.doctor.knowledge import load_hops
+from streamgap.doctor.pages import hop_pages
 from streamgap.service import settings
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +25,9 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help="the repository's root (default: this checkout)")
     options = parser.parse_args()
     stale = 0
-    for name, text in {**rendered(), "docs/settings.md": SETTINGS_DOC + settings.reference()}.items():
+    hops = load_hops()
+    made = {**rendered(), "docs/settings.md": SETTINGS_DOC + settings.reference()}
+    for name, text in {**made, **hop_pages(hops), **code_pages(hops)}.items():
         path: Path = options.root / name
         if not options.check:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hops.matrix import CONFIGURATIONS
 from streamgap.core.hops import Hop, Source
 from streamgap.core.mechanism import CODES, Severity
 from streamgap.core.probe import AppView, Asked, Ending, Probe, Protocol
@@ -184,6 +185,13 @@ def test_every_program_that_shows_itself_is_in_the_samples() -> None:
     named = set[str]().union(*(names for names, _, _ in WRITTEN))
     shown = {hop.name for hop in HOPS if any(trace.strength >= 0.5 for trace in hop.traces)}
     assert shown - named == {"aws-api-gateway", "azure-app-service", "azure-application-gateway", "spring"}
+
+
+def test_proven_is_what_the_zoo_proves() -> None:
+    """A remedy is called proven where the zoo applies it to the real program and sees it flow, and only there."""
+    cures = [one.cure for one in CONFIGURATIONS if one.cure is not None]
+    proved = {(hop, name) for cure in cures for hop, names in cure.proves.items() for name in names}
+    assert {(hop.name, remedy.id) for hop in HOPS for remedy in hop.remedies if remedy.proven} == proved
 
 
 GOOD = """

@@ -50,8 +50,10 @@ class Habit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     An empty tuple restricts nothing. `methods` are the request methods it holds. `block_bytes` and `period_ms` are
     inclusive ranges of what is seen outside; `freed_by` and `not_freed_by` the hints of the app that do and do not free
-    it. `versions` are bounds joined by commas, such as `>=1.13,<1.29.7`. `prior` is 0…1: how likely it is that this
-    program, when it holds a stream by this mechanism, does it by this habit and not by another.
+    it. `head` says when the headers of a held stream come: `early`, long before its first event, or `late`, with it.
+    `versions` are bounds joined by commas, such as `>=1.13,<1.29.7`. `prior` is 0…1: how likely it is that this
+    program, when it holds a stream by this mechanism, does it by this habit and not by another; lower where it must be
+    told to hold at all.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Habit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     block_bytes: tuple[int, int] | None = None
     period_ms: tuple[float, float] | None = None
     request_protocol: str = ""
+    head: Literal["", "early", "late"] = ""
     versions: str = ""
     freed_by: tuple[Hint, ...] = ()
     not_freed_by: tuple[Hint, ...] = ()
