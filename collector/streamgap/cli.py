@@ -13,7 +13,7 @@ EXTRAS = {
     "demo": "all",
     "doctor": "doctor",
     "idle": "doctor",
-    "canary": "all",
+    "canary": "doctor",
     "conformance": "doctor",
     "rules": "collector",
     "dashboards": "collector",

@@ -1,0 +1,1 @@
+"""`streamgap canary`: one short probe after another, for ever, and what they show as metrics."""
