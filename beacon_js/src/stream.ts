@@ -75,6 +75,8 @@ export const createOpen = ({ url: collector, sample = 1 }: BeaconOptions, compla
           if (entry.requestStart) half.wait = entry.requestStart - entry.fetchStart;
           half.proto = entry.nextHopProtocol;
           half.enc ||= entry.contentEncoding;
+          half.wire = entry.encodedBodySize;
+          half.body = entry.decodedBodySize;
           // If the page has not begun to read what is all there, it will not read arrivals.
           setTimeout(() => stream.isKnown || stop(), SETTLE_MS);
         }

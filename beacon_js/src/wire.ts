@@ -23,6 +23,8 @@ export interface ClientHalf extends Timeline {
   tries?: number;
   proto?: string;
   enc?: string | undefined;
+  wire?: number;
+  body?: number;
 }
 
 /** One report as JSON, times rounded to 0.1 ms. At its very longest it stays below the 4096 bytes of the wire. */

@@ -10,7 +10,7 @@ from typing import Any
 
 import promql_parser as promql
 
-from streamgap.core.catalog import CATALOG, Metric
+from streamgap.core.catalog import CATALOG, PROBE_CATALOG, Metric
 
 Labels = Mapping[str, frozenset[str] | None]
 TARGET_LABELS: Labels = {"job": None, "instance": None}
@@ -20,7 +20,7 @@ GRAFANA_VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$route": ".+"}
 def catalogued() -> dict[str, Labels]:
     """Return every series that the catalogue's metrics expose, with the values its labels may have."""
     known: dict[str, Labels] = {}
-    for metric in CATALOG:
+    for metric in (*CATALOG, *PROBE_CATALOG):
         labels = {name: None if values is None else frozenset(values) for name, values in metric.labels.items()}
         labels |= TARGET_LABELS
         if metric.kind == "histogram":

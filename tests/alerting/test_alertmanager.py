@@ -1,5 +1,6 @@
 """Who hears of what, as Alertmanager's own tool reads it."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -45,12 +46,21 @@ def test_everything_goes_to_the_webhook_given() -> None:
     assert {hook["url"] for receiver in receivers for hook in receiver["webhook_configs"]} == {url}
 
 
-def test_a_page_silences_the_tickets_of_its_route_only() -> None:
-    """An inhibition compares the route, so a held route hides no other route's ticket."""
-    (rule,) = yaml.safe_load(alertmanager_config())["inhibit_rules"]
-    assert "route" in rule["equal"]
-    assert rule["source_matchers"] == ['alertname="StreamgapPathHolding"']
-    assert rule["target_matchers"] == ['severity="ticket"']
+def test_a_page_silences_the_rest_of_its_route_only() -> None:
+    """People's own page hides the tickets and the canary's page of the same route, and of no other."""
+    rules = yaml.safe_load(alertmanager_config())["inhibit_rules"]
+    assert all(rule["equal"] == ["service", "route"] for rule in rules)
+    assert all(rule["source_matchers"] == ['alertname="StreamgapPathHolding"'] for rule in rules)
+    targets = [target for rule in rules for target in rule["target_matchers"]]
+    assert targets == ['severity="ticket"', 'alertname="StreamgapProbeHeld"']
+
+
+def test_what_inhibits_and_what_is_inhibited_exist() -> None:
+    """An inhibition that names an alert names one of the specification, which has the labels that are compared."""
+    names = {alert.name for alert in alerts(PRODUCTION)}
+    for rule in yaml.safe_load(alertmanager_config())["inhibit_rules"]:
+        matchers = (*rule["source_matchers"], *rule["target_matchers"])
+        assert set(re.findall(r'alertname="(\w+)"', " ".join(matchers))) <= names
 
 
 @pytest.mark.parametrize("url", ["", "example.org/alerts", "ftp://example.org/", "http://"])

@@ -8,7 +8,7 @@ import pytest
 
 from streamgap.alerting import PRODUCTION, dashboard
 from streamgap.alerting.dashboard import panel_id
-from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, WIDE_GAP_S, alerts
+from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, PROBES_HELD_LEAST, WIDE_GAP_S, alerts
 from streamgap.core import catalog
 from streamgap.core.catalog import Verdict
 
@@ -86,9 +86,10 @@ def test_lines_are_drawn_at_the_rules_limits() -> None:
     assert limit(titled("People held back")) == limit(titled("People held now")) == HELD_SHARE_FAST
     assert limit(titled("Gap, p95")) == limit(titled("Gap p95 now")) == WIDE_GAP_S
     assert limit(titled("Model calls per distinct key")) == CALLS_PER_KEY
-    curves = ("People held back", "Gap, p95", "Model calls per distinct key")
+    assert limit(titled("Probe runs held")) == PROBES_HELD_LEAST
+    curves = ("People held back", "Gap, p95", "Model calls per distinct key", "Probe runs held")
     styles = [titled(t)["fieldConfig"]["defaults"]["custom"]["thresholdsStyle"] for t in curves]
-    assert styles == [{"mode": "dashed"}] * 3
+    assert styles == [{"mode": "dashed"}] * 4
 
 
 def test_the_gap_shows_exemplars() -> None:
@@ -110,7 +111,7 @@ def test_alerts_point_at_panels_that_exist() -> None:
 
 
 def test_the_headline_metrics_are_shown() -> None:
-    """Gap, hold, first chunk and chunk gap of both sides, verdicts, what reconnects cost, and the state of the data."""
+    """Gap, hold, first chunk and chunk gap of both sides, verdicts, probes, cost of reconnects, data quality."""
     shown = dashboard()
     for metric in (
         catalog.GAP,
@@ -121,6 +122,7 @@ def test_the_headline_metrics_are_shown() -> None:
         catalog.LONGEST_CHUNK_GAP,
         catalog.STAGE,
         catalog.STREAMS,
+        catalog.HELD,
         catalog.CLIENT_WINDOWS,
         catalog.REJECTED,
         catalog.UNMATCHED,
@@ -129,5 +131,11 @@ def test_the_headline_metrics_are_shown() -> None:
         catalog.TOKENS,
         catalog.RECONNECTS,
         catalog.DISCONNECTS,
+        catalog.PROBE_RUNS,
+        catalog.PROBE_RECENT_HELD,
+        catalog.PROBE_HELD,
+        catalog.PROBE_HOLD,
+        catalog.PROBE_HEAD,
+        catalog.PROBE_TTFC,
     ):
         assert metric.name in shown

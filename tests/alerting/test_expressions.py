@@ -65,6 +65,17 @@ def test_alerts_speak_of_the_catalogue(alert: Alert) -> None:
     assert template_labels(" ".join(alert.annotations.values())) <= checked.labels
 
 
+def test_queries_inside_texts_speak_of_the_catalogue() -> None:
+    """A text that asks Prometheus something asks about what the catalogue has, and names only labels of the answer."""
+    texts = [text for alert in alerts(PRODUCTION) for text in alert.annotations.values() if "query" in text]
+    assert texts
+    for text in texts:
+        (query,) = re.findall(r"printf `(.+?)`", text)
+        checked = check(query.replace("%q", '"/chat"'), KNOWN)
+        assert not checked.faults
+        assert set(re.findall(r'label "(\w+)"', text)) <= checked.labels
+
+
 @pytest.mark.parametrize("rule", yaml.safe_load(grafana_rules())["groups"][0]["rules"], ids=lambda rule: rule["title"])
 def test_grafana_rules_need_no_recording(rule: dict[str, Any]) -> None:
     """A Grafana rule refers to the catalogue alone: the recordings are written out."""

@@ -13,7 +13,7 @@ from streamgap.alerting.promql import up_to
 from streamgap.alerting.render import duration
 from streamgap.alerting.spec import RUNBOOKS_URL, Alert, alerts
 from streamgap.core import catalog
-from streamgap.core.catalog import CATALOG
+from streamgap.core.catalog import CATALOG, PROBE_CATALOG
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -112,7 +112,7 @@ def test_generated_files_say_so_and_carry_no_date() -> None:
 def test_every_metric_is_documented() -> None:
     """Name, kind, help, and each label with its values."""
     page = metrics_doc()
-    for metric in CATALOG:
+    for metric in (*CATALOG, *PROBE_CATALOG):
         assert f"| `{metric.name}` | {metric.kind} |" in page
         assert metric.help in page
         for values in metric.labels.values():

@@ -88,6 +88,13 @@ def test_nothing_is_expanded_from_the_environment(rule: dict[str, Any]) -> None:
     assert "$" not in str({key: value for key, value in rule.items() if key != "data"})
 
 
+def test_a_text_with_a_query_says_something_where_queries_find_nothing() -> None:
+    """Grafana's `query` never finds anything, so what asks for one also says what to read instead."""
+    texts = [text for rule in RULES for text in rule["annotations"].values() if "{{- with query" in text]
+    assert texts
+    assert all(re.search(r"{{- else }} \S.+{{- end }}", text) for text in texts)
+
+
 def test_uids_are_unique() -> None:
     """Two rules with one uid would overwrite each other."""
     assert len({rule["uid"] for rule in RULES}) == len(RULES)

@@ -23,6 +23,11 @@ Firing = Mapping[int, Sequence[Mapping[str, str]]]
 """The label sets an alert fires with, by minute."""
 
 CHAT = {"route": "/chat"}
+HELD_BY_BUFFER = 'streamgap_held_total{route="/chat",mechanism="whole_response"}'
+HELD_BY_TIMER = 'streamgap_held_total{route="/chat",mechanism="timer"}'
+HELD_BY_NOTHING = 'streamgap_held_total{route="/chat",mechanism="unknown"}'
+HELD_ELSEWHERE = 'streamgap_held_total{route="/other",mechanism="compressor"}'
+UNRANKED = 'The panel "Held by mechanism" ranks the likely mechanisms.'
 HELD = 'streamgap_client_windows_total{route="/chat",verdict="held"}'
 FLOWING = 'streamgap_client_windows_total{route="/chat",verdict="flowing"}'
 NARROW = 'streamgap_gap_seconds_bucket{route="/chat",model="m",le="1.0"}'
@@ -37,6 +42,12 @@ BYPASSED = 'streamgap_generations_total{route="/chat",result="bypassed"}'
 ATTACHED = 'streamgap_generations_total{route="/chat",result="attached"}'
 DELIVERED = 'streamgap_tokens_total{route="/chat",fate="delivered"}'
 UNHEARD = 'streamgap_tokens_total{route="/chat",fate="unheard"}'
+PROBED = 'streamgap_probe_runs_total{route="/chat",result="flowing"}'
+PROBES_HELD = 'streamgap_probe_runs_total{route="/chat",result="held"}'
+PROBES_FAILED = 'streamgap_probe_runs_total{route="/chat",result="failed"}'
+HELD_RECENTLY = 'streamgap_probe_recent_held_runs{route="/chat"}'
+HELD_WHOLE = 'streamgap_probe_held{route="/chat",mechanism="whole_response"}'
+CHAT_WHOLE = {"route": "/chat", "mechanism": "whole_response"}
 
 
 def promtool(*arguments: str) -> None:
@@ -52,14 +63,14 @@ class Scenario:
     profile: Profile
     minute_s: float
 
-    def expect(self, series: Mapping[str, str], firing: Mapping[str, Firing]) -> None:
-        """Check what fires, given each series' value minute by minute."""
+    def expect(self, series: Mapping[str, str], firing: Mapping[str, Firing], *, ranking: str = UNRANKED) -> None:
+        """Check what fires, given each series' value minute by minute; `ranking` is what a text's query comes to."""
         (self.directory / "rules.yml").write_text(prometheus_rules(self.profile), encoding="utf-8")
         checks = [
             {
                 "eval_time": duration(minute * self.minute_s),
                 "alertname": name,
-                "exp_alerts": [self._expected(name, labels) for labels in fired],
+                "exp_alerts": [self._expected(name, labels, ranking) for labels in fired],
             }
             for name, by_minute in firing.items()
             for minute, fired in by_minute.items()
@@ -74,10 +85,14 @@ class Scenario:
         (self.directory / "test.yml").write_text(yaml.safe_dump(document, width=10_000), encoding="utf-8")
         promtool("test", "rules", str(self.directory / "test.yml"))
 
-    def _expected(self, name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    def _expected(self, name: str, labels: Mapping[str, str], ranking: str) -> dict[str, Any]:
         (alert,) = (alert for alert in alerts(self.profile) if alert.name == name)
         texts = {
-            key: re.sub(r"{{ \.Labels\.(\w+) }}", lambda found: labels[found[1]], text)
+            key: re.sub(
+                r"{{ \.Labels\.(\w+) }}",
+                lambda found: labels[found[1]],
+                re.sub("{{- with query .*{{- end }}", ranking, text),
+            )
             for key, text in alert.annotations.items()
         }
         return {"exp_labels": {**alert.labels, **labels}, "exp_annotations": texts}
@@ -119,6 +134,10 @@ def test_a_healthy_day_is_quiet(scenario: Scenario) -> None:
         ATTACHED: "0+200x360",
         DELIVERED: "0+50000x360",
         UNHEARD: "0+5000x360",
+        PROBED: "0+1x360",
+        PROBES_HELD: "0+0x360",
+        HELD_RECENTLY: "0+0x360",
+        HELD_WHOLE: "0+0x360",
     }
     firing: dict[str, Firing] = {
         alert.name: dict.fromkeys((1, 12, 61, 200, 359), [{}] if alert.name == "StreamgapWatchdog" else ())
@@ -132,6 +151,15 @@ def test_a_sudden_hold_pages_within_ten_minutes(scenario: Scenario) -> None:
     other = FLOWING.replace("/chat", "/search")
     series = {HELD: "0+0x60 2+2x60", FLOWING: "0+8x60 486+6x60", other: "0+10x120"}
     scenario.expect(series, {"StreamgapPathHolding": {59: [], 68: [CHAT], 75: [CHAT]}})
+
+
+def test_the_page_says_by_what_the_route_is_held(scenario: Scenario) -> None:
+    """Prometheus ranks the route's mechanisms of the long window, and neither one without a stream nor other routes."""
+    series = {HELD: "0+0x60 2+2x60", FLOWING: "0+8x60 486+6x60", HELD_BY_NOTHING: "0+0x120"}
+    series |= {HELD_BY_TIMER: "0+1x120", HELD_BY_BUFFER: "0+5x120", HELD_ELSEWHERE: "0+9x120"}
+    window = duration(scenario.profile.med_s)
+    ranking = f"Held in {window}, likely by: whole_response (300) timer (60)."
+    scenario.expect(series, {"StreamgapPathHolding": {75: [CHAT]}}, ranking=ranking)
 
 
 def test_a_slow_leak_pages_by_the_long_window(scenario: Scenario) -> None:
@@ -155,6 +183,54 @@ def test_the_page_ends_after_the_path_is_healed(scenario: Scenario) -> None:
     """Healed at minute 80, the page outlives the recency window and `keep_firing_for`, and then it is over."""
     series = {HELD: "0+0x60 5+5x19 100+0x100", FLOWING: "0+10x60 605+5x19 710+10x100"}
     scenario.expect(series, {"StreamgapPathHolding": {70: [CHAT], 105: [CHAT], 115: [], 150: []}})
+
+
+def test_three_held_probes_page(scenario: Scenario) -> None:
+    """From minute 10 every run is held: the third one pages, with the mechanism, whatever the interval of the runs."""
+    series = {HELD_RECENTLY: "0+0x10 1 2 3 4+0x30", HELD_WHOLE: "0+0x10 1+0x33"}
+    scenario.expect(series, {"StreamgapProbeHeld": {10: [], 12: [], 14: [CHAT_WHOLE], 40: [CHAT_WHOLE]}})
+
+
+def test_two_held_probes_wake_nobody(scenario: Scenario) -> None:
+    """Every second run held, and a single one, are below three of four."""
+    half = {HELD_RECENTLY: "0+0x10 2+0x60", HELD_WHOLE: "0+0x10 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1+0x40"}
+    scenario.expect(half, {"StreamgapProbeHeld": dict.fromkeys(range(8, 60, 3), ())})
+
+
+def test_three_of_four_held_probes_page_and_a_flowing_one_between_does_not_end_it(scenario: Scenario) -> None:
+    """One backend of several that holds most runs pages, and the page does not flap with each run that flows."""
+    series = {HELD_RECENTLY: "0+0x10 1 2 3 3 3 3 3+0x30", HELD_WHOLE: "0+0x10 1 1 1 0 1 1 1 0 1 1 1 0 1+0x20"}
+    scenario.expect(series, {"StreamgapProbeHeld": {13: [CHAT_WHOLE], 14: [CHAT_WHOLE], 18: [CHAT_WHOLE]}})
+
+
+def test_a_healed_path_ends_the_probes_page(scenario: Scenario) -> None:
+    """Two runs that flow are enough, and the page outlives them by `keep_firing_for`."""
+    series = {HELD_RECENTLY: "0+0x10 1 2 3 4+0x10 3 2 1 0+0x60", HELD_WHOLE: "0+0x10 1+0x13 0+0x70"}
+    scenario.expect(series, {"StreamgapProbeHeld": {24: [CHAT_WHOLE], 36: [CHAT_WHOLE], 45: []}})
+
+
+def test_probes_without_a_result_make_a_ticket(scenario: Scenario) -> None:
+    """From minute 60 no stream comes: a ticket once the window and the wait are over, and none for another route."""
+    other = PROBED.replace("/chat", "/search")
+    series = {PROBED: "0+1x60 60+0x90", PROBES_FAILED: "0+0x60 1+1x90", other: "0+1x150"}
+    scenario.expect(series, {"StreamgapProbeFailing": {60: [], 70: [], 90: [CHAT], 140: [CHAT]}})
+
+
+def test_a_failed_probe_now_and_then_is_no_ticket(scenario: Scenario) -> None:
+    """A deploy refuses some runs; one run in five minutes that flows is enough. Held runs are a result, too."""
+    series = {
+        PROBED: "0+0x4 1+0x4 2+0x4 3+0x4 4+0x4 5+0x4 6+0x4 7+0x4 8+0x4 9+0x4 10+0x4",
+        PROBES_FAILED: "0+1x60",
+        PROBES_HELD.replace("/chat", "/held"): "0+1x60",
+    }
+    scenario.expect(series, {"StreamgapProbeFailing": dict.fromkeys(range(1, 55, 5), ())})
+
+
+def test_a_canary_that_vanishes_makes_a_ticket(scenario: Scenario) -> None:
+    """Its metrics are gone from minute 60: a ticket for as long as an hour ago it was there; nobody's canary: none."""
+    firing: Firing = {60: [], 90: [CHAT], 110: [CHAT], 125: []}
+    scenario.expect({PROBED: "0+1x60 stale _x90"}, {"StreamgapProbeFailing": firing})
+    scenario.expect({PROBED: "_x150"}, {"StreamgapProbeFailing": {30: [], 140: []}})
 
 
 def test_wide_gaps_make_a_ticket(scenario: Scenario) -> None:

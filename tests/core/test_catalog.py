@@ -5,11 +5,13 @@ import re
 import pytest
 
 from streamgap.core import catalog
-from streamgap.core.catalog import CATALOG, Metric
+from streamgap.core.catalog import CATALOG, PROBE_CATALOG, Metric
 from streamgap.core.verdict import DEFAULT_THRESHOLDS
 
+EVERY = (*CATALOG, *PROBE_CATALOG)
 
-@pytest.mark.parametrize("metric", CATALOG, ids=lambda metric: metric.name)
+
+@pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 def test_names_follow_the_conventions(metric: Metric) -> None:
     """Counters end in _total, histograms in their base unit, and every family has help."""
     assert re.fullmatch(r"streamgap_[a-z_]+", metric.name)
@@ -21,9 +23,9 @@ def test_names_follow_the_conventions(metric: Metric) -> None:
 
 
 def test_no_name_is_declared_twice_and_none_is_left_out() -> None:
-    """CATALOG holds every Metric of the module once."""
+    """The two catalogues hold every Metric of the module once."""
     declared = [value for value in vars(catalog).values() if isinstance(value, Metric)]
-    assert sorted(m.name for m in declared) == sorted({m.name for m in CATALOG})
+    assert sorted(m.name for m in declared) == sorted({m.name for m in EVERY})
 
 
 def test_thresholds_are_bucket_boundaries() -> None:

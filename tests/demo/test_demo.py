@@ -1,6 +1,7 @@
 """The demo runs everything, tells the paths apart, and ends cleanly."""
 
 import contextlib
+import itertools
 import json
 import re
 import signal
@@ -8,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from playwright.async_api import Page, async_playwright
 
 from e2e.conftest import CHROMIUM, CHROMIUM_FLAGS
-from streamgap.demo.paths import EXPECTED, DemoPath
+from streamgap.demo.paths import DRIPS, EXPECTED, HELD_BY, DemoPath
 from streamgap.demo.script import ANSWER
 
 pytestmark = pytest.mark.slow
@@ -22,7 +24,7 @@ STREAMS = 4
 
 
 def test_once_tells_every_broken_path_from_the_healthy_one() -> None:
-    """Headless Chromium goes along every path; the one JSON document on stdout has each path's verdict; exit 0."""
+    """Headless Chromium goes along every path; the one JSON document has each path's verdict and mechanism; exit 0."""
     command = [*DEMO, "--once", "--json", "--streams", str(STREAMS)]
     run = subprocess.run(command, check=False, capture_output=True, text=True, timeout=180)
     assert run.returncode == 0, run.stderr
@@ -31,6 +33,7 @@ def test_once_tells_every_broken_path_from_the_healthy_one() -> None:
     for path, said in paths.items():
         assert said["streams"] == said["joined"] == STREAMS
         assert max(said["verdicts"], key=said["verdicts"].get) == EXPECTED[path]
+        assert max(said["mechanisms"], key=said["mechanisms"].get, default=None) == HELD_BY.get(path)
     assert paths["hold_all"]["hold_p50_s"] > 1.0 > paths["healthy"]["hold_p50_s"]
 
 
@@ -57,6 +60,20 @@ def test_an_interrupt_ends_it_cleanly() -> None:
         demo.send_signal(signal.SIGINT)
         _, errors = demo.communicate(timeout=30)
     assert (demo.returncode, errors) == (0, "")
+
+
+def test_a_drip_drips_along_every_path_and_behind_it() -> None:
+    """The line that the demo prints names two URLs of one drip; every path has both, and all events come."""
+    with demo_on_stage() as (url, demo):
+        assert demo.stdout is not None
+        line = next(line for line in demo.stdout if "streamgap doctor" in line)
+        found = re.search(rf"doctor --via app=(http://\S+)({DRIPS[DemoPath.BLOCKS]}) (http://\S+)\2$", line.strip())
+        assert found
+        assert found[3] + "/" == url
+        with httpx2.Client(timeout=30) as client:
+            for place, path in itertools.product((found[1], found[3]), DRIPS.values()):
+                answer = client.get(place + path, params={"segments": "3x100@5"})
+                assert (answer.status_code, re.findall(r"(?m)^id: (\d+)", answer.text)) == (200, ["0", "1", "2"])
 
 
 async def storm(page: Page, way: str) -> tuple[int, int, list[str]]:

@@ -11,12 +11,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 # neighbouring statements, and that the page's log starts before the beacon's clock.
 TOLERANCE_MS = 40.0
 EXPECTED = {"passing": "flowing", "cured": "flowing", "tls": "held", "gzip": "held"}
+HELD_BY = {"tls": "whole_response", "gzip": "compressor"}
 
 
 @pytest.mark.parametrize("via", ["fetch", "eventsource"])
 @pytest.mark.parametrize("path", SCHEMES)
 async def test_joined_gap_and_hold_equal_the_truth(stack: Stack, path: str, via: str) -> None:
-    """Per stream, gap and hold are within the tolerance of both logs, the verdict is right, and the text is intact."""
+    """Per stream, gap and hold are within the tolerance of both logs, verdict and mechanism right, the text intact."""
     sids = [f"truth-{path}-{via}-{nth}" for nth in range(3)]
     async with stack.page(path) as page:
         results = await page.evaluate("([via, sids]) => runMany(via, sids, 3)", [via, sids])
@@ -32,3 +33,4 @@ async def test_joined_gap_and_hold_equal_the_truth(stack: Stack, path: str, via:
         assert joined["gap_ms"] == pytest.approx(arrived[0] - wrote[0], abs=TOLERANCE_MS)
         assert joined["hold_ms"] == pytest.approx(max(delays) - min(delays), abs=TOLERANCE_MS)
         assert joined["verdict"] == EXPECTED[path]
+        assert (joined["mechanism"] or {}).get("name") == HELD_BY.get(path)

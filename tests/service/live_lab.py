@@ -28,6 +28,13 @@ def held(route: str = "/chat") -> JoinedStream:
     return join(half, client_half([max(ms + 40, 2400) for ms in written_ms]))
 
 
+def gathered(route: str = "/chat") -> JoinedStream:
+    """Return a stream that came all at its end."""
+    written_ms = [200 + 50 * k for k in range(60)]
+    half = msgspec.structs.replace(server_half(written_ms), route=route)
+    return join(half, client_half([written_ms[-1] + 40] * 60))
+
+
 @asynccontextmanager
 async def served(feed: LiveFeed, port: int = 0) -> AsyncIterator[str]:
     """Serve the feed's app by a real uvicorn on loopback; yields the page's address."""

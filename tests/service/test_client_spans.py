@@ -113,6 +113,14 @@ def test_attributes_use_the_semantic_conventions_names() -> None:
     assert expected.items() <= dict(span.attributes).items()
 
 
+def test_a_held_stream_says_by_what() -> None:
+    """The mechanism is on the client span of a stream that was held, and on no other."""
+    written_ms = [200.0 + 50.0 * k for k in range(60)]
+    span = span_of(joined(written_ms, [3160.0] * 60, enc="gzip"))
+    assert (span.attributes or {})["streamgap.mechanism"] == "compressor"
+    assert "streamgap.mechanism" not in (span_of(joined()).attributes or {})
+
+
 def test_a_cut_stream_is_an_error_of_the_trace() -> None:
     """A viewer that lists failed traces lists answers that never came whole."""
     span = span_of(joined(seen_ms=(201, 251), end="error"))

@@ -10,6 +10,8 @@ from streamgap.core.catalog import GenerationResult, ReconnectCause
 from streamgap.service.joiner import Joiner
 from streamgap.service.settings import Settings
 
+# In time, held, held as a queue holds, and held until the person left.
+ARRIVALS = st.sampled_from([[600.0, 650.0], [3600.0, 3600.0], [9000.0, 9050.0], []])
 SIDS = st.sampled_from([f"stream-{i:02d}" for i in range(12)])
 
 
@@ -52,10 +54,10 @@ class Conservation(RuleBasedStateMachine):
         refusal = self.joiner.offer_generation(generation_record(status="done" if good else "lost"))
         assert (refusal is None) is good
 
-    @rule(sid=SIDS, n=st.integers(1, 4), final=st.booleans())
-    def client_reports(self, sid: str, n: int, final: bool) -> None:  # noqa: FBT001 Hypothesis fills it by name
+    @rule(sid=SIDS, n=st.integers(1, 4), final=st.booleans(), came_ms=ARRIVALS)
+    def client_reports(self, sid: str, n: int, final: bool, came_ms: list[float]) -> None:  # noqa: FBT001 by name
         self.offered["client"] += 1
-        assert self.joiner.offer_client(body(sid=sid, n=n, final=final)) is None
+        assert self.joiner.offer_client(body(came_ms, sid=sid, n=n, final=final)) is None
 
     @rule(junk=st.sampled_from([b"", b"{", b"[]", b'{"v":2}', b"\xff"]))
     def client_sends_junk(self, junk: bytes) -> None:
@@ -98,6 +100,12 @@ class Conservation(RuleBasedStateMachine):
         assert generations.results.total(result="attached") == generations.reconnects.total() == self.attached
         assert generations.results.total(result="started") == generations.ends.total() == self.started
         assert generations.rejected.total() == self.malformed
+
+    @invariant()
+    def each_held_stream_has_one_mechanism(self) -> None:
+        measurements = self.joiner.meters.measurements
+        held = [stream for stream in self.sink.streams if stream.mechanism is not None]
+        assert measurements.held.total() == measurements.streams.total(verdict="held") == len(held)
 
     @invariant()
     def bounds_hold(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from halves import client_half, server_half
 from service.lab import PACE_MS, Caught, Clock, body, join_one, value
-from streamgap.core.catalog import Outcome, Reason
+from streamgap.core.catalog import HELD_BY, Outcome, Reason
 from streamgap.core.join import JoinedStream, join
 from streamgap.core.wire import to_attributes
 from streamgap.service.joiner import Joiner, Sink
@@ -141,6 +141,19 @@ def test_labels_come_from_the_server_and_are_bounded(make_joiner: MakeJoiner) ->
     assert value(joiner, "streamgap_label_overflow_total", label="model") == 98
     assert value(joiner, "streamgap_gap_seconds_count", route="unknown", model="unknown") == 1
     assert value(joiner, "streamgap_streams_total", route="other", verdict="flowing") == 97
+
+
+def test_a_held_stream_counts_under_its_mechanism(make_joiner: MakeJoiner) -> None:
+    """A new route has every mechanism at 0; a held stream counts under one of them, a flowing one under none."""
+    joiner = make_joiner()
+    join_one(joiner)
+    held = joiner.meters.measurements.held
+    assert {labels for labels in held.values if labels[0] == "/chat"} == {("/chat", word) for word in HELD_BY}
+    assert held.total() == 0
+    written_ms = [500.0 + 50.0 * k for k in range(60)]
+    joiner.offer_server(server_half(written_ms, sid="stream-held"))
+    joiner.offer_client(body([3480.0] * 60, sid="stream-held"))
+    assert value(joiner, "streamgap_held_total", route="/chat", mechanism="whole_response") == 1.0 == held.total()
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -7,7 +7,7 @@ import httpx2
 import msgspec
 import pytest
 
-from service.live_lab import PATIENCE_S, flowing, held, served
+from service.live_lab import PATIENCE_S, flowing, gathered, held, served
 from streamgap.service.live import LiveFeed
 from streamgap.service.live_view import Coverage, Snapshot, view
 
@@ -86,6 +86,23 @@ async def test_the_hold_is_marked_where_the_path_kept_a_chunk_longest() -> None:
     assert shown.hold_span.index == 0
     assert (shown.hold_span.from_ms, shown.hold_span.to_ms) == (240.0, 2400.0)
     assert shown.hold_ms == 2160.0
+
+
+async def test_a_held_stream_comes_with_its_mechanism_in_words() -> None:
+    """The stream has the likely mechanism's code, words and page; the summary counts mechanisms, most first."""
+    feed = LiveFeed()
+    for stream in (flowing(), held(), gathered(), gathered()):
+        feed.emit(stream)
+    snapshot = feed.snapshot()
+    likely = [shown.mechanism for shown in snapshot.streams]
+    assert [known and known.code for known in likely] == [None, "SG106", "SG101", "SG101"]
+    assert likely[3] is not None
+    assert likely[3].title == "the whole response is held until its end"
+    assert likely[3].url.endswith("/docs/codes/SG101.md")
+    assert [(by.mechanism.name, by.streams) for by in snapshot.summary.held_by] == [
+        ("whole_response", 2),
+        ("first_bytes", 1),
+    ]
 
 
 async def test_ages_come_from_the_services_clock() -> None:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
-from service.live_lab import flowing, held, served
+from service.live_lab import flowing, gathered, held, served
 from streamgap.service.live import LiveFeed
 from streamgap.service.live_view import Coverage
 
@@ -82,6 +82,22 @@ async def test_the_spans_drawn_are_the_numbers_written(browser: Browser) -> None
         widths = await page.locator("#hero-chart .span").evaluate_all("bars => bars.map((bar) => bar.getBBox().width)")
         stairs = await page.locator("#hero-chart .stairs.client").evaluate("path => path.getBBox().width")
     assert [width / stairs * 3190 for width in widths] == pytest.approx([2200, 2160], rel=0.01)
+
+
+async def test_a_held_stream_says_by_what_and_where_to_read_of_it(browser: Browser) -> None:
+    """The likely mechanism stands under the verdict with a link to its page, and is counted beside the verdicts."""
+    feed = LiveFeed()
+    async with served(feed) as url, opened(browser, url) as page:
+        feed.emit(flowing())
+        await expect(page.locator("#hero-title")).to_contain_text("flowing")
+        await expect(page.locator("#hero-mechanism")).to_be_hidden()
+        await expect(page.locator("#held-by")).to_be_hidden()
+        feed.emit(gathered())
+        mechanism = page.locator("#hero-mechanism")
+        await expect(mechanism).to_have_text("SG101 Likely: the whole response is held until its end.")
+        await expect(mechanism.locator("a")).to_have_attribute("href", re.compile(r"^https://.+/docs/codes/SG101\.md$"))
+        await expect(page.locator("#mechanism-counts li")).to_have_text(["whole response1"])
+        await expect(page.locator("#hero-chart")).to_have_attribute("aria-label", re.compile("whole response is held"))
 
 
 async def test_a_hostile_route_is_shown_and_not_obeyed(browser: Browser) -> None:

@@ -375,7 +375,7 @@ inEachBrowser("fetch", (play, name) => {
   );
 
   play(
-    "a compressed stream is counted decoded and says its encoding",
+    "a compressed stream is counted decoded and says its encoding and its sizes on the wire and decoded",
     {
       routes: {
         "/stream": (_, response) =>
@@ -384,8 +384,9 @@ inEachBrowser("fetch", (play, name) => {
     },
     async ({ tab, collector }) => {
       assert.equal(await tab.evaluate(async () => read(await beacon.fetch("/stream"))), events(4).join(""));
-      const { count, enc } = await collector.report();
-      assert.deepEqual([count, enc], [4, "gzip"]);
+      const { count, enc, wire, body } = await collector.report();
+      const text = events(4).join("");
+      assert.deepEqual([count, enc, wire, body], [4, "gzip", gzipSync(text).length, text.length]);
     },
   );
 

@@ -33,7 +33,7 @@ test("the longest report that there can be fits, and the collector takes it", ()
     },
     ...{ last: MAX_MS - 0.1, longest: MAX_MS - 0.1, dur: MAX_MS - 0.1, hidden: MAX_MS - 0.1, busy: MAX_MS - 0.1 },
     ...{ head: MAX_MS - 0.1, byte: MAX_MS - 0.1, paint: MAX_MS - 0.1, wait: MAX_MS - 0.1 },
-    ...{ tries: 10_000, proto: "p".repeat(64), enc: "e".repeat(64) },
+    ...{ tries: 10_000, proto: "p".repeat(64), enc: "e".repeat(64), wire: 2 ** 32, body: 2 ** 32 },
   };
   const body = encode(longest, "stopped", false);
   assert.ok(body.length <= MAX_BYTES, `${body.length}`);

@@ -9,12 +9,15 @@ from streamgap.core.errors import SettingsError
 
 PAGER, TICKETS, DEADMAN = "streamgap-pager", "streamgap-tickets", "streamgap-deadman"
 EXAMPLE_WEBHOOK_URL = "https://example.org/streamgap-alerts"
-# A held path widens the gap as well: the route that pages needs no ticket beside it.
-_INHIBITION = {
-    "source_matchers": ['alertname="StreamgapPathHolding"'],
-    "target_matchers": ['severity="ticket"'],
-    "equal": ["service", "route"],
-}
+# A held path widens the gap and holds the canary as well: what people feel pages, and nothing else about that route.
+_INHIBITIONS = [
+    {
+        "source_matchers": ['alertname="StreamgapPathHolding"'],
+        "target_matchers": [target],
+        "equal": ["service", "route"],
+    }
+    for target in ('severity="ticket"', 'alertname="StreamgapProbeHeld"')
+]
 
 
 def alertmanager_config(profile: Profile = PRODUCTION, webhook_url: str = EXAMPLE_WEBHOOK_URL) -> str:
@@ -28,7 +31,7 @@ def alertmanager_config(profile: Profile = PRODUCTION, webhook_url: str = EXAMPL
     return to_yaml(
         {
             "route": _route(profile),
-            "inhibit_rules": [_INHIBITION],
+            "inhibit_rules": _INHIBITIONS,
             "receivers": [_receiver(name, webhook_url) for name in (PAGER, TICKETS, DEADMAN)],
         }
     )

@@ -35,6 +35,11 @@ def summed(inner: str, *by: str) -> str:
     return f"sum by ({', '.join(by)}) ({inner})" if by else f"sum({inner})"
 
 
+def greatest(inner: str, *by: str) -> str:
+    """Return the greatest value per group of `by`."""
+    return f"max by ({', '.join(by)}) ({inner})"
+
+
 def increase(metric: Metric, window: str, *matchers: str, part: Part = "") -> str:
     """Return how much a counter grew within the window. It extrapolates: 5 may read as 4.97."""
     return f"increase({series(metric, *matchers, part=part)}[{window}])"

@@ -4,11 +4,19 @@ from collections.abc import Mapping
 
 from streamgap.alerting.panels import Panel, Query, Row
 from streamgap.alerting.profile import PRODUCTION
-from streamgap.alerting.promql import increase, quantile, rate, series, summed
+from streamgap.alerting.promql import greatest, increase, quantile, rate, series, summed
 from streamgap.alerting.render import duration
-from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, WIDE_GAP_S, calls_per_key, held_share
+from streamgap.alerting.spec import (
+    CALLS_PER_KEY,
+    HELD_BY_PANEL,
+    HELD_SHARE_FAST,
+    PROBES_HELD_LEAST,
+    WIDE_GAP_S,
+    calls_per_key,
+    held_share,
+)
 from streamgap.core import catalog
-from streamgap.core.catalog import Fate, Metric, Verdict
+from streamgap.core.catalog import Fate, Metric, ProbeResult, Verdict
 
 _ROUTE = 'route=~"$route"'
 _STEP = "$__rate_interval"
@@ -24,6 +32,12 @@ _VERDICT_COLORS: Mapping[str, str] = {
     Verdict.ABANDONED: "blue",
     Verdict.INCOMPLETE: "text",
     Verdict.FLOWING: "green",
+}
+_RESULT_COLORS: Mapping[str, str] = {
+    ProbeResult.HELD: "red",
+    ProbeResult.FAILED: "dark-red",
+    ProbeResult.DOUBTFUL: "yellow",
+    ProbeResult.FLOWING: "green",
 }
 
 
@@ -136,15 +150,25 @@ PATH = Row(
             description="Joined streams by verdict, as a share of all.",
             queries=(Query(expr=_verdict_share(), legend="{{verdict}}"),),
             unit="percentunit",
+            width=8,
             stacked=True,
             maximum=1,
             colors=_VERDICT_COLORS,
+        ),
+        Panel(
+            title=HELD_BY_PANEL,
+            description="Streams judged held, by what their halves say held them; docs/codes tells what each means.",
+            queries=(Query(expr=summed(increase(catalog.HELD, _STEP, _ROUTE), "mechanism"), legend="{{mechanism}}"),),
+            unit="short",
+            width=8,
+            stacked=True,
         ),
         Panel(
             title="Hold",
             description="How long the path kept bytes, in streams per bucket. A second, higher band is a buffer.",
             queries=(Query(expr=summed(increase(catalog.HOLD, _STEP, _ROUTE, part="_bucket"), "le"), legend="{{le}}"),),
             unit="short",
+            width=8,
             kind="heatmap",
         ),
     ),
@@ -257,4 +281,65 @@ DATA_QUALITY = Row(
     ),
 )
 
-ROWS = (ANSWER, PATH, BOTH_SIDES, COST, DATA_QUALITY)
+PROBES = Row(
+    title="Probes",
+    panels=(
+        Panel(
+            title="Probe runs by result",
+            description=f"The canary's runs of the last {_FAST}. Failed: no stream came. Doubtful: no decision.",
+            queries=(Query(expr=summed(increase(catalog.PROBE_RUNS, _FAST, _ROUTE), "result"), legend="{{result}}"),),
+            unit="short",
+            width=8,
+            stacked=True,
+            colors=_RESULT_COLORS,
+        ),
+        Panel(
+            title="Probe runs held",
+            description=f"How many of the last {catalog.PROBE_RECENT_RUNS} runs were held. Dashed: the page's limit.",
+            queries=(Query(expr=greatest(series(catalog.PROBE_RECENT_HELD, _ROUTE), "route")),),
+            unit="short",
+            width=8,
+            limit=PROBES_HELD_LEAST,
+            maximum=catalog.PROBE_RECENT_RUNS,
+        ),
+        Panel(
+            title="Mechanism of held probes",
+            description="By what the last run was held; docs/codes tells what each means.",
+            queries=(
+                Query(
+                    expr=f"{greatest(series(catalog.PROBE_HELD, _ROUTE), 'route', 'mechanism')} > 0",
+                    legend="{{route}} {{mechanism}}",
+                ),
+            ),
+            unit="short",
+            width=8,
+            maximum=1,
+        ),
+        Panel(
+            title="Probe hold",
+            description="How long the path kept bytes of the last probe, by the client's protocol.",
+            queries=(
+                Query(
+                    expr=greatest(series(catalog.PROBE_HOLD, _ROUTE), "route", "protocol"),
+                    legend="{{route}} {{protocol}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Probe headers and first event",
+            description="Last probe sent until headers and first event. The drip waits 300 ms before its first event.",
+            queries=(
+                Query(
+                    expr=greatest(series(catalog.PROBE_HEAD, _ROUTE), "route", "protocol"),
+                    legend="{{route}} {{protocol}} headers",
+                ),
+                Query(
+                    expr=greatest(series(catalog.PROBE_TTFC, _ROUTE), "route", "protocol"),
+                    legend="{{route}} {{protocol}} first event",
+                ),
+            ),
+        ),
+    ),
+)
+
+ROWS = (ANSWER, PATH, BOTH_SIDES, PROBES, COST, DATA_QUALITY)

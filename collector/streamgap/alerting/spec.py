@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from streamgap.alerting.profile import Profile
-from streamgap.alerting.promql import any_of, at_least, increase, matcher, series, summed, up_to
+from streamgap.alerting.promql import any_of, at_least, greatest, increase, matcher, series, summed, up_to
 from streamgap.alerting.render import duration
 from streamgap.core import catalog
-from streamgap.core.catalog import MODEL_CALLS, Fate, GenerationResult, Verdict
+from streamgap.core.catalog import MODEL_CALLS, Fate, GenerationResult, ProbeResult, Verdict
 
 Severity = Literal["page", "ticket", "none"]
 
@@ -28,9 +28,14 @@ SILENT_LEAST = 30
 # Above 1 and not at it: where a model call fails before its first word, it is made again, and that is no fault.
 CALLS_PER_KEY, EXTRA_CALLS_LEAST = 1.02, 5
 UNHEARD_SHARE, UNHEARD_LEAST = 0.2, 20_000
+# Simulated with a run every 30 s: false pages 0.0003 a month where one run in a thousand is held, 0.35 at one in 100.
+PROBES_HELD_LEAST = 3
+
+HELD_BY_PANEL = "Held by mechanism"
 
 # `.Labels` rather than `$labels`: both Prometheus and Grafana know it, and Grafana's provisioning expands `$`.
 _ROUTE = "{{ .Labels.route }}"
+_MECHANISM = "{{ .Labels.mechanism }}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class Alert:
 
     @property
     def annotations(self) -> dict[str, str]:
-        """Text for people. It holds no value, so that Prometheus and Grafana expand it alike."""
+        """Text for people. It holds no value of its own, so that Prometheus and Grafana expand it alike."""
         runbook_url = f"{RUNBOOKS_URL}{self.name}.md"
         return {"summary": self.summary, "description": self.description, "runbook_url": runbook_url}
 
@@ -112,11 +117,13 @@ def alerts(profile: Profile) -> tuple[Alert, ...]:
     """Return every alert, pages first."""
     return (
         _path_holding(profile),
+        _probe_held(profile),
         _reports_silent(profile),
         _metrics_absent(profile),
         _gap_wide(profile),
         _double_generation(profile),
         _unheard_tokens(profile),
+        _probe_failing(profile),
         _residual(profile),
         _watchdog(),
     )
@@ -138,10 +145,42 @@ def _path_holding(profile: Profile) -> Alert:
         description=(
             f"More than {HELD_SHARE_FAST:.0%} of people in {fast} (at least {HELD_LEAST_FAST}), or more than"
             f" {HELD_SHARE_MED:.0%} in {med} (at least {HELD_LEAST_MED}, one of them in the last {recent}), got an"
-            " answer whose bytes waited on the path. The app wrote them in time."
+            f" answer whose bytes waited on the path. The app wrote them in time. {_held_by(med)}"
         ),
         keep_firing_s=profile.keep_firing_s,
         panel="People held back",
+    )
+
+
+def _held_by(window: str) -> str:
+    """Return the sentence that ranks the mechanisms of the alert's route.
+
+    Prometheus asks for them while it writes the text. Grafana knows `query`, and it never finds anything: `else` is
+    for it. (`range` without variables: its provisioning expands every dollar sign.)
+    """
+    held = summed(increase(catalog.HELD, window, "route=%q"), "mechanism")
+    return (
+        f"{{{{- with query (printf `sort_desc({held} {at_least(1)})` .Labels.route) }}}} Held in {window}, likely by:"
+        '{{- range . }} {{ label "mechanism" . }} ({{ value . | printf "%.0f" }}){{- end }}.'
+        f'{{{{- else }}}} The panel "{HELD_BY_PANEL}" ranks the likely mechanisms.{{{{- end }}}}'
+    )
+
+
+def _probe_held(profile: Profile) -> Alert:
+    of = ("route", "mechanism")
+    recent = greatest(series(catalog.PROBE_RECENT_HELD), "route")
+    return Alert(
+        name="StreamgapProbeHeld",
+        severity="page",
+        # Counted in runs and not in minutes: how often the canary probes is the operator's choice.
+        expr=(f"{greatest(series(catalog.PROBE_HELD), *of)} == 1\nand on (route) {recent} >= {PROBES_HELD_LEAST}"),
+        summary=f"Probes of {_ROUTE} are held: {_MECHANISM}",
+        description=(
+            f"{PROBES_HELD_LEAST} of the last {catalog.PROBE_RECENT_RUNS} runs of the canary were held, each seen twice"
+            " at once. The app wrote the events in time, and no model is involved."
+        ),
+        keep_firing_s=profile.keep_firing_s,
+        panel="Probe runs held",
     )
 
 
@@ -232,6 +271,24 @@ def _unheard_tokens(profile: Profile) -> Alert:
         for_s=profile.ticket_for_s,
         keep_firing_s=profile.keep_firing_s,
         panel="Tokens by fate",
+    )
+
+
+def _probe_failing(profile: Profile) -> Alert:
+    window, before = duration(profile.recent_s), duration(profile.med_s)
+    decided = increase(catalog.PROBE_RUNS, window, any_of("result", ProbeResult.FLOWING, ProbeResult.HELD))
+    known = f"present_over_time({series(catalog.PROBE_RUNS)}[{before}])"
+    return Alert(
+        name="StreamgapProbeFailing",
+        severity="ticket",
+        expr=f"{summed(known, 'route')}\nunless {summed(decided, 'route')} > 0",
+        summary=f"Probes of {_ROUTE} come to no result",
+        description=(
+            f"A canary probed this route within {before}, and for {window} no run found it flowing or held: no stream"
+            " comes, the evidence decides nothing, or the canary is gone."
+        ),
+        for_s=profile.ticket_for_s,
+        panel="Probe runs by result",
     )
 
 

@@ -1,4 +1,4 @@
-"""Every metric the collector exposes, declared once.
+"""Every metric that the collector and the canary expose, declared once.
 
 Exposition, docs/metrics.md, dashboards, rules and their tests are made from this table. Units are base units
 (seconds); a bucket boundary stands exactly on every threshold that a rule or a panel uses.
@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from streamgap.core.mechanism import CODES, Mechanism, Severity
+from streamgap.core.probe import Protocol
 
 Kind = Literal["histogram", "counter", "gauge"]
 
@@ -87,6 +90,15 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
+class ProbeResult(StrEnum):
+    """What one run of the canary came to: a hold counts only when it was seen again at once."""
+
+    FLOWING = "flowing"
+    HELD = "held"
+    FAILED = "failed"
+    DOUBTFUL = "doubtful"
+
+
 class Unmatched(StrEnum):
     """Why an accepted half left the pending store without its other half."""
 
@@ -95,6 +107,24 @@ class Unmatched(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+HELD_BY = (
+    Mechanism.WHOLE,
+    Mechanism.COMPRESSOR,
+    Mechanism.BLOCKS,
+    Mechanism.TIMER,
+    Mechanism.ONE_BEHIND,
+    Mechanism.FIRST_BYTES,
+    Mechanism.QUEUE,
+    Mechanism.NETWORK,
+    Mechanism.UNKNOWN,
+)
+"""The mechanisms that the two halves of a held stream can tell apart."""
+
+PROBE_HELD_BY = tuple(mechanism for mechanism, code in CODES.items() if code.severity is Severity.HELD)
+"""The mechanisms that a probe may convict a path of."""
+
+PROBE_PROTOCOLS = tuple(Protocol)
+PROBE_RECENT_RUNS = 4
 MODEL_CALLS = (GenerationResult.STARTED, GenerationResult.RESTARTED, GenerationResult.BYPASSED)
 GENERATION_ENDS = ("done", "failed", "stopped")
 HALVES = ("server", "client")
@@ -132,6 +162,11 @@ def _histogram(
 
 def _counter(name: str, help_: str, **labels: tuple[str, ...] | None) -> Metric:
     return Metric(name=name, kind="counter", help=help_, labels=labels)
+
+
+def _probe_seconds(name: str, help_: str) -> Metric:
+    labels = {"route": None, "protocol": PROBE_PROTOCOLS}
+    return Metric(name=name, kind="gauge", help=help_, labels=labels, unit="seconds")
 
 
 _ROUTE: dict[str, tuple[str, ...] | None] = {"route": None}
@@ -188,6 +223,12 @@ LONGEST_CHUNK_GAP = _histogram(
     CHUNK_GAP_BUCKETS_S,
 )
 STREAMS = _counter("streamgap_streams_total", "Joined streams by verdict.", route=None, verdict=_VERDICTS)
+HELD = _counter(
+    "streamgap_held_total",
+    "Joined streams judged held, by the likely mechanism: their sum is the streams whose verdict is held.",
+    route=None,
+    mechanism=HELD_BY,
+)
 CLIENT_WINDOWS = _counter(
     "streamgap_client_windows_total",
     "One per client and window (5 minutes) with its worst verdict: the share of people affected, the paging SLI.",
@@ -282,6 +323,45 @@ OTLP_EXPORTS = _counter(
 BUILD_INFO = Metric(
     name="streamgap_build_info", kind="gauge", help="Always 1; the version is the label.", labels={"version": None}
 )
+PROBE_RUNS = _counter(
+    "streamgap_probe_runs_total",
+    "Runs of the canary: one probe, or several at once where the first was not clean.",
+    route=None,
+    result=tuple(ProbeResult),
+)
+PROBE_OVERRUNS = _counter(
+    "streamgap_probe_overruns_total", "Runs that were left out because the run before was not over.", route=None
+)
+PROBE_RECENT_HELD = Metric(
+    name="streamgap_probe_recent_held_runs",
+    kind="gauge",
+    help=f"How many of the last {PROBE_RECENT_RUNS} runs were held.",
+    labels=_ROUTE,
+)
+PROBE_HELD = Metric(
+    name="streamgap_probe_held",
+    kind="gauge",
+    help="1 for the mechanism by which the last run was held, else 0.",
+    labels={"route": None, "mechanism": PROBE_HELD_BY},
+)
+PROBE_HOLD = _probe_seconds(
+    "streamgap_probe_hold_seconds",
+    "Longest time the path kept an event of the last probe beyond the event it kept least; NaN before any.",
+)
+PROBE_HEAD = _probe_seconds(
+    "streamgap_probe_head_seconds", "Last probe sent until its response headers were there; NaN before any."
+)
+PROBE_TTFC = _probe_seconds(
+    "streamgap_probe_time_to_first_chunk_seconds",
+    "Last probe sent until its first event with content was complete; NaN before any.",
+)
+PROBE_LAST_RUN = Metric(
+    name="streamgap_probe_last_run_timestamp_seconds",
+    kind="gauge",
+    help="Unix time at which the last run ended; 0 before any.",
+    labels=_ROUTE,
+    unit="seconds",
+)
 
 CATALOG: tuple[Metric, ...] = (
     GAP,
@@ -293,6 +373,7 @@ CATALOG: tuple[Metric, ...] = (
     CHUNK_GAP,
     LONGEST_CHUNK_GAP,
     STREAMS,
+    HELD,
     CLIENT_WINDOWS,
     SERVER_STREAMS,
     NEGATIVE_GAPS,
@@ -319,3 +400,15 @@ CATALOG: tuple[Metric, ...] = (
     OTLP_EXPORTS,
     BUILD_INFO,
 )
+
+PROBE_CATALOG: tuple[Metric, ...] = (
+    PROBE_RUNS,
+    PROBE_OVERRUNS,
+    PROBE_RECENT_HELD,
+    PROBE_HELD,
+    PROBE_HOLD,
+    PROBE_HEAD,
+    PROBE_TTFC,
+    PROBE_LAST_RUN,
+)
+"""What `streamgap canary` exposes; everything above is the collector's."""

@@ -7,6 +7,8 @@ from operator import sub
 import msgspec
 
 from streamgap.core.catalog import ReconnectCause, Verdict
+from streamgap.core.held import held_by
+from streamgap.core.mechanism import Mechanism
 from streamgap.core.offsets import shared
 from streamgap.core.verdict import DEFAULT_THRESHOLDS, Evidence, Thresholds, judge, reconnected
 from streamgap.core.wire import ClientHalf, ServerHalf
@@ -25,7 +27,8 @@ class JoinedStream(msgspec.Struct, frozen=True, kw_only=True):
     """What the two halves say together; times in ms, None where a half lacks the moment or saw another connection.
 
     `gap` may be negative (raw); whoever fills a histogram clamps it. `path_delay` is the smallest client − server
-    offset among the shared indices: the baseline that `hold` and the client span of the trace subtract.
+    offset among the shared indices: the baseline that `hold` and the client span of the trace subtract. `mechanism` is
+    the likely one of a stream that was `held`, and None for every other.
     """
 
     server: ServerHalf
@@ -37,6 +40,7 @@ class JoinedStream(msgspec.Struct, frozen=True, kw_only=True):
     model: float | None
     page: float | None
     verdict: Verdict
+    mechanism: Mechanism | None = None
 
     @property
     def stalls(self) -> tuple[Stall, ...]:
@@ -68,7 +72,7 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
         app = server.call + max(server.first - server.answer, 0.0)
     page = None if client.paint is None else _minus(client.paint, client.first)
     model = None if later else _minus(server.answer, server.call)
-    evidence = Evidence(gap=gap, hold=hold, app=app, model=model, page=page)
+    verdict = judge(server, client, Evidence(gap=gap, hold=hold, app=app, model=model, page=page), thresholds)
     return JoinedStream(
         server=server,
         client=client,
@@ -78,7 +82,8 @@ def join(server: ServerHalf, client: ClientHalf, *, thresholds: Thresholds = DEF
         app=app,
         model=model,
         page=page,
-        verdict=judge(server, client, evidence, thresholds),
+        verdict=verdict,
+        mechanism=held_by(server, client) if verdict is Verdict.HELD else None,
     )
 
 

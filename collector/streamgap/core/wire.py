@@ -88,7 +88,7 @@ class ClientHalf(Half, frozen=True, kw_only=True, gc=False, forbid_unknown_field
     wins) and `final` says that none will follow. `head`, `byte` and `paint` are headers, first body byte and first
     paint after the first chunk. `wait` is the time the browser queued the request before sending it. `hidden` and
     `busy` are ms the tab was hidden or its main thread blocked (None where the browser cannot tell); `tries` counts
-    reconnects.
+    reconnects. `wire` and `body` are bytes of the body as transferred and as decoded (0 or None: not told).
     """
 
     v: Annotated[int, Meta(ge=0, le=1000)]
@@ -108,6 +108,8 @@ class ClientHalf(Half, frozen=True, kw_only=True, gc=False, forbid_unknown_field
     tries: Annotated[int, Meta(ge=0, le=10_000)] = 0
     proto: Short = ""
     enc: Short = ""
+    wire: Count | None = None
+    body: Count | None = None
 
 
 class ServerHalf(Half, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -11,8 +11,9 @@ from google import genai
 from streamgap.core.sse import sse_event
 from streamgap.core.wire import STREAM_ID_HEADER, STREAM_ID_PARAM
 from streamgap.demo.desk import Desk
-from streamgap.demo.paths import DemoPath
+from streamgap.demo.paths import DRIPS, DemoPath
 from streamgap.demo.storm import serve_storms
+from streamgap.doctor import Drip
 from streamgap.relay import Relay
 
 QUESTION = "Why did my answer arrive all at once?"
@@ -20,13 +21,15 @@ _STATIC = files("streamgap.demo") / "static"
 
 
 def demo_app(*, client: genai.Client, model: str, desk: Desk, links: Mapping[str, str], relay: Relay) -> FastAPI:
-    """Return the app: the page, the streams of answers, and the desk that the page and the pager talk to.
+    """Return the app: the page, the streams of answers, a drip along each path, and the desk of the page and the pager.
 
     `links` are the addresses the page needs: `beacon` (the collector's public listener) and what it may point to.
     """
     app = FastAPI(title="streamgap demo")
     _answer_questions(app, client, model, desk)
     serve_storms(app, client=client, model=model, question=QUESTION, relay=relay)
+    for mount in DRIPS.values():
+        app.mount(mount, Drip())
     _serve_page(app, links)
     _serve_desk(app, desk, links)
     return app

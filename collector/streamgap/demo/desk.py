@@ -86,6 +86,7 @@ class Desk:
             "gap_p50_s": _median_s([s.gap for s in joined]),
             "hold_p50_s": _median_s([s.hold for s in joined]),
             "verdicts": dict(Counter(str(s.verdict) for s in joined)),
+            "mechanisms": dict(Counter(str(s.mechanism) for s in joined if s.mechanism is not None)),
         }
 
     def told_apart(self) -> bool:

@@ -1,8 +1,12 @@
-"""The demo's paths, each chosen by the request path's prefix: one healthy, four that hoard or cut, and the storm."""
+"""The demo's paths, each chosen by the request path's prefix: one healthy, four that hoard or cut, and the storm.
+
+Along each of the five goes the answer of a model (`/chat/…`) and a drip, for `streamgap doctor` (`/drip/…/`).
+"""
 
 from enum import StrEnum
 
 from streamgap.core.catalog import Verdict
+from streamgap.core.mechanism import Mechanism
 from streamgap.demo.hoarder import Habits, Mode
 
 
@@ -23,7 +27,12 @@ MODES = {
     DemoPath.BLOCKS: Mode.BLOCKS,
     DemoPath.CUT_IDLE: Mode.CUT_IDLE,
 }
-PREFIXES = {f"/chat/{path}": mode for path, mode in MODES.items()} | {"/storm/": Mode.CUT_OFTEN}
+DRIPS = {path: f"/drip/{path}/" for path in DemoPath}
+PREFIXES = {
+    **{f"/chat/{path}": mode for path, mode in MODES.items()},
+    **{DRIPS[path]: mode for path, mode in MODES.items()},
+    "/storm/": Mode.CUT_OFTEN,
+}
 EXPECTED = {
     DemoPath.HEALTHY: Verdict.FLOWING,
     DemoPath.HOLD_ALL: Verdict.HELD,
@@ -31,5 +40,11 @@ EXPECTED = {
     DemoPath.BLOCKS: Verdict.HELD,
     DemoPath.CUT_IDLE: Verdict.CUT,
 }
-# The idle timer is shorter than the pause in the middle of the answer (script.PAUSE_S), and no verdict blames a pause.
-HABITS = Habits(hold_s=2.0, block_bytes=900, idle_s=0.9)
+HELD_BY = {
+    DemoPath.HOLD_ALL: Mechanism.WHOLE,
+    DemoPath.HOLD_FIRST: Mechanism.FIRST_BYTES,
+    DemoPath.BLOCKS: Mechanism.BLOCKS,
+}
+# The idle timer is shorter than the pause in the middle of the answer (script.PAUSE_S), and no verdict blames a pause;
+# and shorter than the silence of 0.9 s in the middle of what `streamgap doctor` asks a drip for.
+HABITS = Habits(hold_s=2.0, block_bytes=900, idle_s=0.75)

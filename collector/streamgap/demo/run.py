@@ -25,7 +25,7 @@ from streamgap.demo.fake_gemini import FakeGemini
 from streamgap.demo.hoarder import Hoarder
 from streamgap.demo.once import all_joined, browsing, find_chromium
 from streamgap.demo.pager import pager_programs, run_pager
-from streamgap.demo.paths import HABITS, PREFIXES, DemoPath
+from streamgap.demo.paths import DRIPS, HABITS, PREFIXES, DemoPath
 from streamgap.demo.script import answer
 from streamgap.demo.storm import RETRY_MS
 from streamgap.instrument import StreamGapMiddleware, instrument_genai, uninstrument_genai
@@ -107,6 +107,7 @@ def _url(sock: socket.socket) -> str:
 class _Running:
     desk: Desk
     page_url: str
+    app_url: str
     links: dict[str, str]
     directory: Path
 
@@ -137,7 +138,7 @@ async def _everything(options: DemoOptions) -> AsyncIterator[_Running]:
                 run_pager(programs, target=target, webhook_url=webhook_url, profile=PROFILE, directory=directory)
             )
             links |= {"Prometheus": f"{pager.prometheus_url}/alerts", "Alertmanager": pager.alertmanager_url}
-        yield _Running(desk=desk, page_url=page_url, links=links, directory=directory)
+        yield _Running(desk=desk, page_url=page_url, app_url=_url(origin), links=links, directory=directory)
 
 
 async def run_demo(options: DemoOptions, *, out: TextIO = sys.stdout) -> int:
@@ -175,10 +176,10 @@ async def _once(running: _Running, options: DemoOptions, *, chromium: str, stop:
 
 
 def _table(report: dict[str, dict[str, dict[str, object]]]) -> str:
-    rows = [f"{'path':<12}{'streams':>8}{'joined':>8}{'gap p50':>10}{'hold p50':>10}  verdicts"]
+    rows = [f"{'path':<12}{'streams':>8}{'joined':>8}{'gap p50':>10}{'hold p50':>10}  verdicts, mechanisms of the held"]
     rows += [
         f"{path:<12}{row['streams']:>8}{row['joined']:>8}{row['gap_p50_s']!s:>8} s{row['hold_p50_s']!s:>8} s  "
-        f"{row['verdicts']}"
+        f"{row['verdicts']} {row['mechanisms'] or ''}".rstrip()
         for path, row in report["paths"].items()
     ]
     return "\n".join(rows) + "\n"
@@ -193,11 +194,19 @@ def _announce(running: _Running, options: DemoOptions, out: TextIO) -> None:
         *(f"  {name:<12} {url}" for name, url in running.links.items() if name != "beacon"),
         f"  Model        {model}",
         f"  Paths        {', '.join(DemoPath)}",
+        *(f"  {name:<12} {line}" for name, line in _doctor_lines(running)),
     ]
     if options.with_pager and "Prometheus" not in running.links:
         lines.append("  Pager        none: prometheus or prometheus-alertmanager is not installed")
     out.write("\n".join(lines) + "\n")
     out.flush()
+
+
+def _doctor_lines(running: _Running) -> list[tuple[str, str]]:
+    """Return what to type in another terminal: the path that holds blocks, and the app itself behind it."""
+    drip = DRIPS[DemoPath.BLOCKS]
+    asked = f"streamgap doctor --via app={running.app_url}{drip} {running.page_url}{drip}"
+    return [("Doctor", asked), ("", f"and {DRIPS[DemoPath.HEALTHY]}, or any other path, in place of {drip}")]
 
 
 def _interrupts() -> asyncio.Event:

@@ -211,6 +211,7 @@ def _attributes(stream: JoinedStream) -> dict[str, AttributeValue]:
         "streamgap.page_ms": stream.page,
         "streamgap.wait_ms": client.wait,
         "streamgap.busy_ms": client.busy,
+        "streamgap.mechanism": stream.mechanism,
     }
     known = {key: value for key, value in optional.items() if value is not None}
     return (

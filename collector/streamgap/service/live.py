@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from streamgap.core.catalog import Verdict
+from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.sse import sse_event
 from streamgap.instrument import StreamGapMiddleware
-from streamgap.service.live_view import Coverage, LiveStream, Snapshot, Summary, summarise, view
+from streamgap.service.live_view import Coverage, LiveStream, Snapshot, Summary, held_by, summarise, view
 
 RECONNECT = b"retry: 2000\n\n"
 PAGE_HEADERS = {
@@ -71,6 +71,7 @@ class LiveFeed:
         self._clock = clock
         self._seq = 0
         self._verdicts = dict.fromkeys(Verdict, 0)
+        self._held_by = dict.fromkeys(HELD_BY, 0)
         self._news: asyncio.Event | None = None
         self._closed = False
         self.app = StreamGapMiddleware(Starlette(routes=self._routes()), heartbeat_s=heartbeat_s, measure=False)
@@ -79,6 +80,8 @@ class LiveFeed:
         """Show a joined stream. Never raises."""
         self._seq += 1
         self._verdicts[stream.verdict] += 1
+        if stream.mechanism is not None:
+            self._held_by[stream.mechanism] += 1
         self._ring.append(_Entry(self._seq, self._clock(), stream))
         self._wake()
 
@@ -102,6 +105,7 @@ class LiveFeed:
         return Summary(
             joined=self._seq,
             verdicts=dict(self._verdicts),
+            held_by=held_by(self._held_by),
             coverage=self._coverage(),
             overall=summarise("", streams),
             routes=[summarise(route, list(group)) for route, group in groupby(by_route, key=_route)],

@@ -1,14 +1,17 @@
 """What the live page shows of joined streams: plain values, times in ms rounded to 0.1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from streamgap.core.catalog import Verdict
+from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream
+from streamgap.core.mechanism import CODES, Mechanism
 from streamgap.core.offsets import shared
 from streamgap.core.timeline import Unit, quantile
 from streamgap.core.wire import Half
+
+CODES_URL = "https://github.com/streamgap/streamgap/blob/main/docs/codes/"
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +40,22 @@ class HoldSpan(msgspec.Struct, frozen=True, kw_only=True):
     to_ms: float
 
 
+class Likely(msgspec.Struct, frozen=True, kw_only=True):
+    """A mechanism in words: its stable code, what that says, and the page that explains it."""
+
+    name: Mechanism
+    code: str
+    title: str
+    url: str
+
+
+class HeldBy(msgspec.Struct, frozen=True, kw_only=True):
+    """How many streams were likely held by one mechanism."""
+
+    mechanism: Likely
+    streams: int
+
+
 class LiveStream(msgspec.Struct, frozen=True, kw_only=True):
     """A joined stream as the page shows it; both staircases start at their own side's zero."""
 
@@ -47,6 +66,7 @@ class LiveStream(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     model: str
     verdict: Verdict
+    mechanism: Likely | None
     outcome: str
     end: str
     server: Staircase
@@ -71,10 +91,11 @@ class RouteSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """`joined` and `verdicts` count since the start; `overall` and `routes` speak of the streams in the ring."""
+    """`joined`, `verdicts` and `held_by` (most first) count since the start, the rest is of the streams in the ring."""
 
     joined: int
     verdicts: dict[Verdict, int]
+    held_by: list[HeldBy]
     coverage: Coverage | None
     overall: RouteSummary
     routes: list[RouteSummary]
@@ -100,6 +121,7 @@ def view(stream: JoinedStream, *, seq: int, age_ms: float) -> LiveStream:
         route=server.route,
         model=server.model,
         verdict=stream.verdict,
+        mechanism=None if stream.mechanism is None else LIKELY[stream.mechanism],
         outcome=server.outcome.value,
         end=client.end,
         server=_staircase(server),
@@ -111,6 +133,23 @@ def view(stream: JoinedStream, *, seq: int, age_ms: float) -> LiveStream:
         model_ms=_rounded(stream.model),
         page_ms=_rounded(stream.page),
     )
+
+
+def held_by(streams: Mapping[Mechanism, int]) -> list[HeldBy]:
+    """Return the mechanisms that were met, the most frequent first."""
+    met = [HeldBy(mechanism=LIKELY[mechanism], streams=count) for mechanism, count in streams.items() if count]
+    return sorted(met, key=lambda held: held.streams, reverse=True)
+
+
+def _likely(mechanisms: Iterable[Mechanism]) -> dict[Mechanism, Likely]:
+    codes = {mechanism: CODES[mechanism] for mechanism in mechanisms}
+    return {
+        name: Likely(name=name, code=known.code, title=known.title, url=f"{CODES_URL}{known.code}.md")
+        for name, known in codes.items()
+    }
+
+
+LIKELY = _likely(HELD_BY)
 
 
 def _staircase(half: Half) -> Staircase:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from streamgap.core import catalog
 from streamgap.core.catalog import Outcome, Verdict
 from streamgap.core.join import JoinedStream
+from streamgap.core.mechanism import Mechanism
 from streamgap.service.exposition import Cell, Counter, Histogram
 from streamgap.service.labels import LabelBook
 
@@ -30,6 +31,7 @@ class _Children:
     gaps: tuple[Cell, Cell]
     longest: tuple[Cell, Cell]
     verdicts: dict[Verdict, tuple[str, str]]
+    mechanisms: dict[Mechanism, tuple[str, str]]
 
 
 class Measurements:
@@ -50,11 +52,13 @@ class Measurements:
         self.chunk_gap = Histogram(catalog.CHUNK_GAP)
         self.longest = Histogram(catalog.LONGEST_CHUNK_GAP)
         self.streams = Counter(catalog.STREAMS)
+        self.held = Counter(catalog.HELD)
         self.windows = Counter(catalog.CLIENT_WINDOWS)
         self.server_streams = Counter(catalog.SERVER_STREAMS)
         self.negative_gaps = Counter(catalog.NEGATIVE_GAPS)
         self.overflow = Counter(catalog.LABEL_OVERFLOW)
-        self._by_route = (self.streams, self.windows, self.server_streams, self.negative_gaps, *by_route)
+        own = (self.streams, self.held, self.windows, self.server_streams, self.negative_gaps)
+        self._by_route = (*own, *by_route)
         self._routes = LabelBook(limit=max_routes, on_overflow=lambda: self.overflow.add("route"))
         self._models = LabelBook(limit=max_models, on_overflow=lambda: self.overflow.add("model"))
         self._children: dict[tuple[str, str], _Children] = {}
@@ -89,6 +93,8 @@ class Measurements:
             _add_gaps(children.gaps[1], client.gaps, client.spread)
             children.longest[1].observe(client.longest)
         self.streams.values[children.verdicts[stream.verdict]] += 1
+        if stream.mechanism is not None:
+            self.held.values[children.mechanisms[stream.mechanism]] += 1
         return children.route
 
     def route(self, route: str) -> str:
@@ -120,6 +126,7 @@ class Measurements:
             gaps=(self.chunk_gap.cell(route, "server"), self.chunk_gap.cell(route, "client")),
             longest=(self.longest.cell(route, "server"), self.longest.cell(route, "client")),
             verdicts={verdict: (route, verdict.value) for verdict in Verdict},
+            mechanisms={mechanism: (route, mechanism.value) for mechanism in catalog.HELD_BY},
         )
 
 

@@ -50,7 +50,7 @@ class Meters:
         m, ledger, generations = self.measurements, self.ledger, self.generations
         return [
             *(m.gap, m.server_ttfc, m.client_ttfc, m.client_ttfb, m.stage, m.hold, m.chunk_gap, m.longest),
-            *(m.streams, m.windows, m.server_streams, m.negative_gaps, m.overflow),
+            *(m.streams, m.held, m.windows, m.server_streams, m.negative_gaps, m.overflow),
             *(*generations.by_route, generations.rejected),
             *(ledger.received, ledger.accepted, ledger.rejected, ledger.joined, ledger.duplicate, ledger.superseded),
             *(ledger.late, ledger.unmatched, self.internal_errors, self.otlp_exports),

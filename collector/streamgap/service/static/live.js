@@ -1,6 +1,6 @@
 // The live page: takes the feed, keeps the last streams, and paints at most once per frame.
 import { countAt, drawLarge, drawSmall, extent, svg } from "./staircase.js";
-import { VERDICTS, ago, amount, description, duration, quantity, sentence } from "./words.js";
+import { VERDICTS, ago, amount, description, duration, likely, quantity, sentence } from "./words.js";
 
 const RETRY_MS = 2000;
 const FOLLOW_MS = 1500;
@@ -66,6 +66,7 @@ function paint() {
   if (!streams.length) return paintEmpty(summary);
   paintFigures(summary);
   paintVerdicts(summary);
+  paintMechanisms(summary);
   paintRoutes(summary);
   paintHero();
   paintStreams();
@@ -97,6 +98,25 @@ function paintVerdicts({ verdicts, joined }) {
       return item;
     }),
   );
+}
+
+function paintMechanisms({ held_by, verdicts }) {
+  $("held-by").hidden = !held_by.length;
+  $("mechanism-counts").replaceChildren(
+    ...held_by.map(({ mechanism, streams }) => {
+      const item = make("li");
+      item.append(page(mechanism), share(streams, verdicts.held, "v-held"), make("b", "", amount(streams)));
+      item.title = mechanism.title;
+      return item;
+    }),
+  );
+}
+
+/** A link to the page that explains a mechanism. */
+function page({ name, code, url }, text = name.replaceAll("_", " ")) {
+  const link = make("a", "", text);
+  Object.assign(link, { href: url, target: "_blank", rel: "noopener", title: `What ${code} is and what frees it` });
+  return link;
 }
 
 function paintRoutes({ routes }) {
@@ -155,6 +175,7 @@ function paintHero() {
   if (stream.model) title.push(make("span", "soft", stream.model));
   $("hero-title").replaceChildren(...title);
   $("hero-says").textContent = sentence(stream);
+  paintMechanism(stream);
   $("hero-wrote").textContent = quantity(stream.server);
   $("hero-got").textContent = quantity(stream.client);
   $("hero-ids").textContent = [`stream ${stream.sid}`, stream.trace_id && `trace ${stream.trace_id}`].filter(Boolean).join(" · ");
@@ -164,6 +185,11 @@ function paintHero() {
   chart.setAttribute("aria-label", description(stream));
   const { width, height } = chart.getBoundingClientRect();
   state.scale = drawLarge(chart, stream, { width, height });
+}
+
+function paintMechanism({ mechanism }) {
+  $("hero-mechanism").hidden = !mechanism;
+  if (mechanism) $("hero-mechanism").replaceChildren(page(mechanism, mechanism.code), ` ${likely(mechanism)}`);
 }
 
 /** Where the browser's wait for its first chunk went, and how long the page then took to paint it. */

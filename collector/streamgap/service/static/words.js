@@ -67,12 +67,19 @@ export function sentence(stream) {
   }
 }
 
+/** Says by what a stream was held, as far as its two halves can tell. */
+export const likely = ({ name, title }) =>
+  name === "unknown"
+    ? "These two halves do not tell how it was held; streamgap doctor asks the path itself."
+    : `Likely: ${title}.`;
+
 /** Describes the chart for people who do not see it. */
 export function description(stream) {
   const first = (side) => (side.at_ms.length ? `first chunk after ${duration(side.at_ms[0])}` : "no chunk");
   return (
     `${VERDICTS[stream.verdict].word}. Server: ${first(stream.server)}, ${quantity(stream.server)}. ` +
     `Browser: ${first(stream.client)}, ${quantity(stream.client)}. ` +
-    `Gap ${duration(stream.gap_ms)}, hold ${duration(stream.hold_ms)}.`
+    `Gap ${duration(stream.gap_ms)}, hold ${duration(stream.hold_ms)}.` +
+    (stream.mechanism ? ` ${likely(stream.mechanism)}` : "")
   );
 }
