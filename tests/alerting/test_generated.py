@@ -11,9 +11,10 @@ import yaml
 from streamgap.alerting import PRODUCTION, Profile, metrics_doc, prometheus_rules, rendered
 from streamgap.alerting.promql import up_to
 from streamgap.alerting.render import duration
-from streamgap.alerting.spec import RUNBOOKS_URL, Alert, alerts
+from streamgap.alerting.spec import Alert, alerts
 from streamgap.core import catalog
 from streamgap.core.catalog import CATALOG, PROBE_CATALOG
+from streamgap.core.pages import runbook
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -123,7 +124,7 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
     """A page's link is not a dead one, and no runbook is left over."""
     assert {page.stem for page in RUNBOOKS.glob("*.md")} == {alert.name for alert in alerts(PRODUCTION)}
     for alert in alerts(PRODUCTION):
-        assert alert.annotations["runbook_url"] == f"{RUNBOOKS_URL}{alert.name}.md"
+        assert alert.annotations["runbook_url"] == runbook(alert.name)
 
 
 @pytest.mark.parametrize("alert", alerts(PRODUCTION), ids=lambda alert: alert.name)

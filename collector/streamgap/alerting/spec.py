@@ -14,11 +14,11 @@ from streamgap.alerting.promql import any_of, at_least, greatest, increase, matc
 from streamgap.alerting.render import duration
 from streamgap.core import catalog
 from streamgap.core.catalog import MODEL_CALLS, Fate, GenerationResult, ProbeResult, Verdict
+from streamgap.core.pages import runbook
 
 Severity = Literal["page", "ticket", "none"]
 
 SERVICE = "streamgap"
-RUNBOOKS_URL = "https://github.com/streamgap/streamgap/blob/main/docs/runbooks/"
 
 HELD = matcher("verdict", Verdict.HELD)
 HELD_SHARE_FAST, HELD_LEAST_FAST = 0.12, 5
@@ -67,7 +67,7 @@ class Alert:
     @property
     def annotations(self) -> dict[str, str]:
         """Text for people. It holds no value of its own, so that Prometheus and Grafana expand it alike."""
-        runbook_url = f"{RUNBOOKS_URL}{self.name}.md"
+        runbook_url = runbook(self.name)
         return {"summary": self.summary, "description": self.description, "runbook_url": runbook_url}
 
 

@@ -13,7 +13,7 @@ from streamgap.doctor.asking import Asking
 from streamgap.doctor.client import ClientLimits, Lag, Target, TargetError
 from streamgap.doctor.examine import Examiner
 from streamgap.doctor.knowledge import load_hops
-from streamgap.doctor.options import Place, add_request_options, headers_of, pace, place, url
+from streamgap.doctor.options import Place, add_request_options, headers_of, pace, place, seconds, url
 from streamgap.doctor.path import Diagnosis, Tap, examine_path
 from streamgap.doctor.progress import Progress, ProgressLine
 from streamgap.doctor.report import document, text
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="BODY", help="the request's body, JSON; makes it a POST")
     parser.add_argument("--pace", type=pace, metavar="SEGMENTS", help="COUNTxBYTES@MS[+SILENCE_MS],… of the drip")
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="S", help="the longest that one stream may take (60)"
+        "--timeout", type=seconds, default=60.0, metavar="S", help="the longest that one stream may take (60)"
     )
     parser.add_argument("--evidence", metavar="FILE", help="write every arrival of every probe there, as JSON")
     add_request_options(parser)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from streamgap.core.hops import Hop, Suspect
 from streamgap.core.mechanism import Finding, Mechanism, Severity
+from streamgap.core.sightings import Sighting, traced
 from streamgap.core.suspects import suspects
 from streamgap.doctor.examine import Ask, Examination, Examiner, accuses
 from streamgap.doctor.progress import Progress
@@ -53,10 +54,11 @@ class Charge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A tap and its examination."""
+    """A tap, its examination, and the programs that show themselves behind it."""
 
     tap: Tap
     examination: Examination
+    sightings: tuple[Sighting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,9 @@ async def examine_path(
     examined: list[Examined] = []
     for place, tap in enumerate(taps):
         staged = _stage(progress, place=place, of=len(taps), tap=tap)
-        examined.append(Examined(tap=tap, examination=await examiner(tap, staged).examine()))
+        examination = await examiner(tap, staged).examine()
+        sightings = traced(examination.probes, hops)
+        examined.append(Examined(tap=tap, examination=examination, sightings=sightings))
     return Diagnosis(taps=tuple(examined), charges=charges(examined, hops=hops))
 
 

@@ -8,10 +8,9 @@ from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.mechanism import CODES, Mechanism
 from streamgap.core.offsets import shared
+from streamgap.core.pages import code_page
 from streamgap.core.timeline import Unit, quantile
 from streamgap.core.wire import Half
-
-CODES_URL = "https://github.com/streamgap/streamgap/blob/main/docs/codes/"
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,7 +143,7 @@ def held_by(streams: Mapping[Mechanism, int]) -> list[HeldBy]:
 def _likely(mechanisms: Iterable[Mechanism]) -> dict[Mechanism, Likely]:
     codes = {mechanism: CODES[mechanism] for mechanism in mechanisms}
     return {
-        name: Likely(name=name, code=known.code, title=known.title, url=f"{CODES_URL}{known.code}.md")
+        name: Likely(name=name, code=known.code, title=known.title, url=code_page(known.code))
         for name, known in codes.items()
     }
 

@@ -49,6 +49,7 @@ def _tap(examined: Examined, *, evidence: bool) -> dict[str, Any]:
         "name": examined.tap.name,
         "url": examined.tap.url,
         "drip": examined.examination.is_drip,
+        "sightings": msgspec.to_builtins(examined.sightings),
         "findings": [_finding(one) for one in examined.examination.findings],
         "probes": [msgspec.to_builtins(one) if evidence else _summary(one) for one in probes],
     }

@@ -5,13 +5,14 @@ from textwrap import TextWrapper, indent
 
 from streamgap.core.hops import Remedy, Suspect
 from streamgap.core.mechanism import Finding, Mechanism, Severity
+from streamgap.core.pages import code_page, hop_page
 from streamgap.core.probe import Probe
 from streamgap.core.showing import shown
 from streamgap.doctor.path import Charge, Diagnosis, Examined, Verdict
 from streamgap.doctor.report.picture import sparkline, staircase
 
-DOCS = "https://github.com/streamgap/streamgap/blob/main/docs/"
 _COLOUR = {Verdict.FLOWING: "32", Verdict.HELD: "31", Verdict.DOUBTFUL: "33", Verdict.UNREACHABLE: "33"}
+LIKELY = 0.5
 _SUSPECTS_TOLD = 3
 _EVIDENCE_TOLD = 6
 _NAME_WIDTH = 26
@@ -36,12 +37,14 @@ def _headline(diagnosis: Diagnosis, *, colours: bool) -> str:
 
 def _told(charge: Charge, *, width: int) -> Iterator[str]:
     finding = charge.finding
-    yield f"{finding.code.code} {summary(finding)}"
+    likely = next((one for one in charge.suspects if one.hop and one.confidence >= LIKELY), None)
+    named = f"{likely.title}: " if likely is not None else ""
+    yield f"{finding.code.code} {named}{summary(finding)}"
     yield f"  where: {_place(charge)}"
     yield from _bulleted(finding.evidence[:_EVIDENCE_TOLD], width=width, indented=2)
     for number, suspect in enumerate(charge.suspects[:_SUSPECTS_TOLD], start=1):
         yield from _suspect(number, suspect, width=width)
-    yield f"  more: {DOCS}codes/{finding.code.code}.md"
+    yield f"  more: {code_page(finding.code.code)}"
     yield ""
 
 
@@ -70,7 +73,7 @@ def _suspect(number: int, suspect: Suspect, *, width: int) -> Iterator[str]:
     for remedy in suspect.remedies[:2]:
         yield from _remedy(remedy)
     if suspect.hop:
-        yield f"     see: {DOCS}hops/{suspect.hop}.md"
+        yield f"     see: {hop_page(suspect.hop)}"
 
 
 def _remedy(remedy: Remedy) -> Iterator[str]:
@@ -89,7 +92,7 @@ def _without_charge(diagnosis: Diagnosis, *, width: int) -> Iterator[str]:
             yield f"{finding.code.code} {summary(finding)}"
             yield from _bulleted(finding.evidence[:_EVIDENCE_TOLD], width=width, indented=2)
             if finding.mechanism is Mechanism.UNKNOWN or finding.code.severity is Severity.DOUBT:
-                yield f"  more: {DOCS}codes/{finding.code.code}.md"
+                yield f"  more: {code_page(finding.code.code)}"
             yield ""
 
 
@@ -109,6 +112,8 @@ def _pictures(examined: Examined, *, width: int) -> Iterator[str]:
     """Draw the first probe as a staircase, and every probe as a line of its own."""
     probes = examined.examination.probes
     yield f"{examined.tap.name}: {shown(examined.tap.url, at_most=200)[1:-1]}"
+    for sighting in examined.sightings:
+        yield f"  on the path: {sighting.title} ({'; '.join(sighting.evidence)})"
     yield from (f"  {line}" for line in staircase(probes[0], width=min(width - 6, 96)))
     yield from (f"  {_row(probe, width=width)}" for probe in probes)
     yield ""
@@ -122,4 +127,10 @@ def _row(probe: Probe, *, width: int) -> str:
     times_ms = [event.came_ms for event in probe.events]
     drawn = sparkline(times_ms, count=probe.expected or len(times_ms), end_ms=probe.end_ms, cells=cells)
     coding = shown(probe.encoding, at_most=12)[1:-1] or "identity"
-    return f"{name}{drawn}  first event {times_ms[0] / 1000:5.2f} s, last {times_ms[-1] / 1000:5.2f} s, {coding}"
+    return f"{name}{drawn}  {times_ms[0] / 1000:5.2f} s to {times_ms[-1] / 1000:5.2f} s{_late(probe)}, {coding}"
+
+
+def _late(probe: Probe) -> str:
+    """Return how late the latest event was, as words; "" where the app did not say when it wrote."""
+    delays_ms = [event.came_ms - event.wrote_ms for event in probe.events if event.wrote_ms is not None]
+    return f", {(max(delays_ms) - min(delays_ms)) / 1000:5.2f} s late" if delays_ms else ""
