@@ -1,11 +1,11 @@
 """From charges to findings: what was tried and under what it is held, numbers, sentences."""
 
 from collections.abc import Sequence
+from math import inf
 from statistics import median
 
-from streamgap.core.blame import Charge, charges, confidence, masks
+from streamgap.core.blame import Charge, charges, confidence, masks, own_hold_ms
 from streamgap.core.cells import Cell
-from streamgap.core.fitting import fit
 from streamgap.core.hinting import freeing
 from streamgap.core.holders import Blocks, Chain, Count, FirstBytes, Grid, Single, Throttle, Timer, Whole
 from streamgap.core.mechanism import Finding, Mechanism
@@ -53,8 +53,7 @@ def _finding(
     group: Sequence[Charge], cells: Sequence[Cell], hinted: Sequence[Shape], others: Sequence[Charge]
 ) -> Finding:
     first = max(group, key=lambda charge: (not isinstance(charge.holder, Chain), len(charge.shapes)))
-    shapes = [shape for charge in group for shape in charge.shapes]
-    holds = sorted((_own_hold_ms(charge, shape) for charge in group for shape in charge.shapes), reverse=True)
+    holds = sorted((own_hold_ms(charge, shape) for charge in group for shape in charge.shapes), reverse=True)
     hold_ms = holds[min(1, len(holds) - 1)]
     period = _period(first.part) if first.mechanism is Mechanism.TIMER else None
     freed, not_freed, surer = freeing(group, hinted, others)
@@ -76,17 +75,11 @@ def _finding(
     )
 
 
-def _own_hold_ms(charge: Charge, shape: Shape) -> float:
-    """Return the longest hold that is this mechanism's own where two of them hold a stream."""
-    if charge.part is None or not isinstance(charge.holder, Chain):
-        return shape.hold_ms
-    return min(shape.hold_ms, fit(charge.part, shape).foretold_ms)
-
-
 def _under(held: Sequence[Cell], cells: Sequence[Cell], field: str) -> tuple[str, ...]:
     """Return the values of one field of the condition under which it is held, none where under all that were tried.
 
-    Tried is what differs in this field alone. What something else holds altogether shows nothing of this one.
+    Tried is what differs in this field alone. What something else holds altogether shows nothing of this one, and what
+    stalled by chance as little.
     """
 
     def rest(cell: Cell) -> list[object]:
@@ -94,7 +87,8 @@ def _under(held: Sequence[Cell], cells: Sequence[Cell], field: str) -> tuple[str
 
     same = [rest(cell) for cell in held]
     own = [cell.condition for cell in held]
-    free = [cell for cell in cells if cell.condition not in own and not masks(cell) and rest(cell) in same]
+    told = [cell for cell in cells if cell.condition not in own and not masks(cell) and rest(cell) in same]
+    free = [cell for cell in told if cell.held or len(cell.noticed) * 2 < len(cell.shapes)]
     some = {str(getattr(cell.condition, field)) for cell in held}
     every = {str(getattr(cell.condition, field)) for cell in free}
     return tuple(sorted(some)) if every - some else ()
@@ -104,9 +98,9 @@ def _evidence(charge: Charge, group: Sequence[Charge], cells: Sequence[Cell]) ->
     shapes = [shape for one in group for shape in one.shapes]
     tried = sum(len(one.cell.shapes) for one in group)
     worst = max(shapes, key=lambda shape: (len(shape.came_ms), shape.hold_ms))
-    told = [_sentence(charge.part, worst)] if charge.part is not None else []
+    told = [_sentence(charge.part, worst)] if charge.part is not None and charge.contrast is None else []
     told += [_largest(worst), f"so in {len(shapes)} of {tried} probes under these conditions"]
-    if charge.contrast is not None and not charge.contrast.held:
+    if charge.contrast is not None:
         told.insert(0, _contrast(charge, worst))
     return told + _acquitted(charge, cells)
 
@@ -147,7 +141,7 @@ def _sentence(part: Single, shape: Shape) -> str:
 def _timed(part: Timer | Grid | Throttle, shape: Shape) -> str:
     oldest = [release.oldest_ms for release in shape.releases[:-1] if release.events > 1]
     usual = median(oldest) if oldest else part.period_ms
-    capped = f", or {part.cap_bytes:.0f} bytes," if isinstance(part, Timer) and part.cap_bytes < 1e9 else ""  # noqa: PLR2004
+    capped = ", or until a segment of the socket was full," if isinstance(part, Timer) and part.cap_bytes < inf else ""
     since = "after the first byte held" if isinstance(part, Timer) else "by a clock of its own"
     return (
         f"events came every {part.period_ms:.0f} ms{capped} {since} at every rate: the oldest of each release "

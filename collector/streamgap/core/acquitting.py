@@ -1,22 +1,20 @@
 """Where nobody holds: the app, the network, the prober itself, or nothing at all made it late."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from statistics import median
 
 from streamgap.core.blame import lag_explains, restless
 from streamgap.core.cells import Cell, apart, score_of
 from streamgap.core.fitting import NOTICED_MS
-from streamgap.core.holders import Grid, SlowLink
+from streamgap.core.holders import SlowLink
 from streamgap.core.mechanism import Finding, Mechanism
-from streamgap.core.probe import Hint
 from streamgap.core.shape import Shape
 
 _SLOW_MS = 3000.0
 _BEHIND_PLAN_MS = 1000.0
 _STALL_MS = 150.0
 _REGULAR, _LARGE_MS = 0.75, 300.0
-_HEAD_LATE_MS, _HEAD_LATE_SHARE = 100.0, 0.8
 _MANY = 3
 _LAG_SHARE, _MOSTLY, _UNEVEN = 0.5, 0.3, 0.1
 
@@ -25,15 +23,15 @@ def unnamed(cells: Sequence[Cell]) -> Finding | None:
     """Return that streams are held, at the same places each time, by nothing that is known here."""
     for cell in cells:
         large = [shape for shape in cell.noticed if shape.hold_ms > _LARGE_MS and not lag_explains(shape)]
-        pairs = [(a, b) for a, b in pairwise(large) if apart(a, b) and _likeness(a, b) > _REGULAR]
-        if cell.held or len(large) * 2 <= len(cell.shapes) or not pairs or isinstance(cell.holder, SlowLink | Grid):
+        same = [(a, b) for a, b in combinations(large, 2) if apart(a, b) and len(a.holds_ms) == len(b.holds_ms)]
+        pairs = [(a, b) for a, b in same if _likeness(a, b) > _REGULAR]
+        if cell.explained or len(large) * 2 <= len(cell.shapes) or len(pairs) * 2 <= len(same):
             continue
         if score_of(SlowLink(_rate(large[0])), large) > _REGULAR / 2:
             continue
         a, b = pairs[0]
         told = (
-            f"{a.probe.asked.name}: events came up to {a.hold_ms:.0f} ms late, and at the same places again "
-            f"({b.hold_ms:.0f} ms)",
+            f"{a.probe.asked.name}: events came up to {a.hold_ms:.0f} ms late, and again so at the same places",
             "neither blocks of bytes nor a timer, a compressor or the end of the stream explain when they came",
         )
         return Finding(mechanism=Mechanism.UNKNOWN, confidence=0.6, evidence=told, hold_ms=min(a.hold_ms, b.hold_ms))
@@ -42,8 +40,6 @@ def unnamed(cells: Sequence[Cell]) -> Finding | None:
 
 def _likeness(a: Shape, b: Shape) -> float:
     """Return how alike the holds of two streams are, event by event: 1 the same, 0 nothing in common."""
-    if len(a.holds_ms) != len(b.holds_ms):
-        return 0.0
     off = sum(abs(x - y) for x, y in zip(a.holds_ms, b.holds_ms, strict=True))
     return 1.0 - off / max(sum(a.holds_ms), sum(b.holds_ms), 1.0)
 
@@ -63,9 +59,9 @@ def _app(shapes: Sequence[Shape]) -> Finding | None:
         return None
     worst = max(slow, key=lambda shape: shape.wrote_ms[0])
     longest = max((b - a for a, b in pairwise(worst.wrote_ms)), default=0.0)
+    first = worst.wrote_ms[0] / 1000
     told = (
-        f"the app wrote its first event {worst.wrote_ms[0] / 1000:.2f} s after the request, "
-        f"its longest pause was {longest / 1000:.2f} s",
+        f"the app wrote its first event {first:.2f} s after the request, its longest pause was {longest / 1000:.2f} s",
         f"the path added {median(worst.holds_ms):.0f} ms to the events (median), {worst.hold_ms:.0f} ms at most",
     )
     return Finding(mechanism=Mechanism.SLOW_APP, confidence=0.9, evidence=told)
@@ -89,16 +85,14 @@ def _plan(shape: Shape) -> list[float]:
 
 
 def _client(shapes: Sequence[Shape]) -> Finding | None:
-    """Return that the prober was held up for so long that nothing can be said; single stalls of its own decide nothing."""
+    """Return that the prober was held up for so long that nothing can be said; its single stalls decide nothing."""
     own = [shape for shape in shapes if shape.late(NOTICED_MS) > _MOSTLY and lag_explains(shape)]
     if len(own) * 2 <= len(shapes):
         return None
     worst = max(own, key=lambda shape: shape.probe.lag_ms)
-    told = (
-        f"the prober's own clock tick came up to {worst.probe.lag_ms:.0f} ms late: "
-        f"that explains the longest hold of {worst.hold_ms:.0f} ms",
-    )
-    return Finding(mechanism=Mechanism.CLIENT, confidence=0.8, evidence=told)
+    late, held = worst.probe.lag_ms, worst.hold_ms
+    told = f"the prober's own clock tick came up to {late:.0f} ms late: that explains its longest hold of {held:.0f} ms"
+    return Finding(mechanism=Mechanism.CLIENT, confidence=0.8, evidence=(told,))
 
 
 def _link(shapes: Sequence[Shape], cells: Sequence[Cell]) -> Finding | None:
@@ -134,64 +128,14 @@ def _flowing(shapes: Sequence[Shape]) -> Finding:
     typical = median(median(shape.holds_ms) for shape in shapes)
     worst = max(shape.hold_ms for shape in shapes)
     events = sum(len(shape.came_ms) for shape in shapes)
-    told = (
-        f"{events} events in {len(shapes)} probes came as they were written: "
-        f"{typical:.0f} ms later in the median, {worst:.0f} ms at most",
-    )
+    came = f"{events} events in {len(shapes)} probes came as they were written"
+    told = [f"{came}: {typical:.0f} ms later in the median, {worst:.0f} ms at most"]
     own_ms = max(shape.probe.lag_ms for shape in shapes)
     if worst > _STALL_MS and own_ms > _LAG_SHARE * worst:
-        told += (f"the longest of these was the prober's own: its clock tick came up to {own_ms:.0f} ms late",)
+        told.append(f"the longest of these was the prober's own: its clock tick came up to {own_ms:.0f} ms late")
     return Finding(
         mechanism=Mechanism.FLOWING,
         confidence=0.97 if len(shapes) >= _MANY else 0.85,
-        evidence=told,
+        evidence=tuple(told),
         hold_ms=round(worst, 1),
     )
-
-
-def late_headers(shapes: Sequence[Shape]) -> Finding | None:
-    """Return that headers waited for the first content though the app had sent them before. A note."""
-    plain = [shape for shape in shapes if shape.probe.asked.hints <= {Hint.INCREMENTAL}]
-    late = [shape for shape in plain if _head_is_late(shape)]
-    if len(late) * 2 <= len(plain):
-        return _late_over_some(plain, late)
-    return _head_finding(late, shapes)
-
-
-def _late_over_some(plain: Sequence[Shape], late: Sequence[Shape]) -> Finding | None:
-    """Return it for the protocols over which it is always so."""
-    protocols = {shape.probe.asked.protocol for shape in late}
-    always = {one for one in protocols if all(s in late for s in plain if s.probe.asked.protocol is one)}
-    if not always:
-        return None
-    return _head_finding([shape for shape in late if shape.probe.asked.protocol in always], plain)
-
-
-def _head_finding(late: Sequence[Shape], shapes: Sequence[Shape]) -> Finding:
-    one = max(late, key=lambda shape: len(shape.came_ms))
-    hinted = [shape for shape in shapes if len(shape.probe.asked.hints) == 1]
-    freed = {hint for shape in hinted if not _head_is_late(shape) for hint in shape.probe.asked.hints}
-    vain = {hint for shape in hinted if _head_is_late(shape) for hint in shape.probe.asked.hints}
-    protocols = {shape.probe.asked.protocol for shape in late}
-    every = {shape.probe.asked.protocol for shape in shapes}
-    told = (
-        f"{one.probe.asked.name}: headers came after {one.probe.head_ms or 0.0:.0f} ms, together with the first content",
-        f"so in {len(late)} probes; an opening comment brings them forward",
-    )
-    return Finding(
-        mechanism=Mechanism.LATE_HEADERS,
-        confidence=0.9 if len(late) > 1 else 0.7,
-        evidence=told,
-        hold_ms=round((one.probe.head_ms or 0.0) - one.delay_ms, 1),
-        protocols=() if protocols == every else tuple(sorted(protocols)),
-        freed_by=tuple(sorted(freed)),
-        not_freed_by=tuple(sorted(vain - freed)),
-    )
-
-
-def _head_is_late(shape: Shape) -> bool:
-    """Compare with the time at which the app's first byte could have come: what the path always takes is no delay."""
-    if shape.probe.head_ms is None or not shape.timed:
-        return False
-    late_ms = shape.probe.head_ms - shape.delay_ms
-    return late_ms > _HEAD_LATE_MS and late_ms > _HEAD_LATE_SHARE * shape.wrote_ms[0]

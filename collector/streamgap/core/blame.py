@@ -82,12 +82,12 @@ def _compressed(cell: Cell, cells: Sequence[Cell]) -> list[Charge]:
 def _by_the_same(cell: Cell, reference: Cell) -> list[Charge]:
     """Charge what holds the unencoded streams with holding the encoded ones, where that explains them as well."""
     holder = reference.holder
-    score = score_of(holder, cell.shapes)
+    score = score_of(holder, cell.shapes, every=True)
     if isinstance(holder, Timer | Grid):
         behind = Chain(holder, OneBehind())  # its bytes set off the timer, and its last ones come with the next release
-        if score_of(behind, cell.shapes) > max(score + _BEHIND_GAIN, BELIEVED):
-            holder, score = behind, score_of(behind, cell.shapes)
-    if score < max(BELIEVED, cell.score - _AS_WELL):
+        if score_of(behind, cell.shapes, every=True) > max(score + _BEHIND_GAIN, BELIEVED):
+            holder, score = behind, score_of(behind, cell.shapes, every=True)
+    if score < max(BELIEVED, score_of(cell.holder, cell.shapes, every=True) - _AS_WELL):
         return []
     explained = cell.explained or cell.noticed
     return _plain(msgspec.structs.replace(cell, holder=holder, explained=explained))
@@ -155,6 +155,13 @@ def _at_two_times(shapes: Sequence[Shape]) -> bool:
 def lag_explains(shape: Shape) -> bool:
     """Say whether the prober's own lateness may have made this hold."""
     return shape.probe.lag_ms >= _LAG_SHARE * shape.hold_ms
+
+
+def own_hold_ms(charge: Charge, shape: Shape) -> float:
+    """Return the longest hold that is this mechanism's own where two of them hold a stream."""
+    if charge.part is None or not isinstance(charge.holder, Chain):
+        return shape.hold_ms
+    return min(shape.hold_ms, fit(charge.part, shape).foretold_ms)
 
 
 def restless(shapes: Sequence[Shape]) -> bool:

@@ -1,7 +1,7 @@
 """Probes of the same conditions, judged together: what holds them must foretell them all."""
 
 from collections.abc import Iterable, Sequence
-from itertools import combinations
+from math import inf
 from operator import sub
 
 import msgspec
@@ -17,12 +17,13 @@ BELIEVED = 0.75
 _SHAPES_ASKED = 4
 _ENOUGH = 0.92
 _GAIN = 0.05
-_LEADING = 6
+_LEADING, _FIRST_ASKED = 7, 2
+_HOPELESS = 0.4
 # Handicaps: of two that foretell alike, the simpler one is meant.
 _SIMPLE = (Flow, Whole, OneBehind, SlowLink)
-_HANDICAP, _CHAIN_HANDICAP = 0.015, 0.05
+_HANDICAP, _CHAIN_HANDICAP = 0.015, 0.03
 _BEACON_MS = 102.4  # of Wi-Fi's power saving: a client that sleeps gets its frames at these
-_BEACON_NEAR = 0.009
+_BEACONS, _BEACON_NEAR = 3, 0.009
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -53,17 +54,15 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         """The probes with a hold that anybody could notice."""
         return tuple(shape for shape in self.shapes if shape.hold_ms >= NOTICED_MS)
 
-    @property
-    def repeated(self) -> bool:
-        """Whether what was seen was seen at two times: a stall of the whole box is at one."""
-        return any(apart(a, b) for a, b in combinations(self.explained, 2))
-
 
 def innocent(holder: Holder) -> bool:
     """Say whether a way of being late is nobody's doing: a slow link, or a client's radio that sleeps."""
     if isinstance(holder, Grid):
         beacons = round(holder.period_ms / _BEACON_MS)
-        return beacons >= 1 and abs(holder.period_ms - beacons * _BEACON_MS) < _BEACON_NEAR * _BEACON_MS * beacons
+        return (
+            1 <= beacons <= _BEACONS
+            and abs(holder.period_ms - beacons * _BEACON_MS) < _BEACON_NEAR * _BEACON_MS * beacons
+        )
     return isinstance(holder, Flow | SlowLink)
 
 
@@ -103,19 +102,20 @@ def accepts_coding(shape: Shape) -> bool:
     return shape.probe.asked.accept_encoding.strip().lower() not in ("", "identity")
 
 
-def judged(condition: Condition, shapes: Sequence[Shape], also: Iterable[Holder] = ()) -> Cell:
+def judged(condition: Condition, shapes: Sequence[Shape]) -> Cell:
     """Find the holder that explains these shapes best."""
     cell = Cell(condition=condition, shapes=tuple(shapes))
     noticed = sorted(cell.noticed, key=lambda shape: -len(shape.came_ms))
     if len(noticed) * 2 < len(shapes) or not noticed:
         return cell
     asked = noticed[:_SHAPES_ASKED]
-    pool: dict[Holder, None] = dict.fromkeys((*(one for shape in asked for one in proposals(shape)), *also))
-    best = max(pool, key=lambda holder: _standing(holder, shapes))
+    pool: dict[Holder, None] = dict.fromkeys(one for shape in asked for one in proposals(shape))
+    # Most suggestions are absurd, and two probes show it: only the others are worth all of them.
+    leading = sorted(pool, key=lambda holder: -_standing(holder, asked[:_FIRST_ASKED]))[:_LEADING]
+    best = max(leading, key=lambda holder: _standing(holder, shapes))
     if hidden := hidden_block(asked):
         best = _better_chain((hidden,), best, asked, shapes, gain=-_GAIN)
-    if score_of(best, shapes) < _ENOUGH:
-        leading = sorted(pool, key=lambda holder: -_standing(holder, shapes))[:_LEADING]
+    if _HOPELESS < score_of(best, shapes) < _ENOUGH:
         best = _better_chain(leading, best, asked, shapes, gain=_GAIN)
     return _with(cell, best)
 
@@ -126,7 +126,7 @@ def _better_chain(
     chains = {
         chain
         for inner in tried
-        for shape in asked[:2]
+        for shape in asked[:_FIRST_ASKED]
         for chain in chained(inner, shape, list(map(sub, shape.came_ms, arrivals_foretold(inner, shape))))
     }
     leading = max(chains, key=lambda holder: _standing(holder, shapes), default=best)
@@ -152,11 +152,12 @@ def _with(cell: Cell, holder: Holder) -> Cell:
     return msgspec.structs.replace(cell, holder=holder, score=score, explained=() if told else explained)
 
 
-def score_of(holder: Holder, shapes: Sequence[Shape]) -> float:
-    """Return the mean score over the shapes that could tell, without the worst one where there are four or more."""
+def score_of(holder: Holder, shapes: Sequence[Shape], *, every: bool = False) -> float:
+    """Return the mean score over the shapes that could tell; without the worst of each four, unless `every` counts."""
     fits = [(shape, fit(holder, shape)) for shape in shapes]
     scores = sorted(one.score for shape, one in fits if _could_tell(shape, one))
-    kept = scores[1:] if len(scores) >= _SHAPES_ASKED else scores
+    spared = round(len(scores) / _SHAPES_ASKED) if len(scores) >= _SHAPES_ASKED and not every else 0
+    kept = scores[spared:]
     return sum(kept) / len(kept) if kept else 0.0
 
 
@@ -170,5 +171,5 @@ def _standing(holder: Holder, shapes: Sequence[Shape]) -> float:
     handicap = _CHAIN_HANDICAP if isinstance(holder, Chain) else _HANDICAP
     if isinstance(holder, Blocks) and holder.size_bytes in KNOWN_BYTES:
         handicap = 0.0 if holder.edge == "cut" else _HANDICAP / 3
-    more = isinstance(holder, Count) or (isinstance(holder, Timer) and holder.cap_bytes < 1e9)  # noqa: PLR2004, finite
+    more = isinstance(holder, Count) or (isinstance(holder, Timer) and holder.cap_bytes < inf)
     return score_of(holder, shapes) - handicap * (2 if more else 1)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from streamgap.core.accusing import accusations
-from streamgap.core.acquitting import acquittal, late_headers, unnamed
+from streamgap.core.acquitting import acquittal, unnamed
 from streamgap.core.cells import cells_of
+from streamgap.core.heading import late_headers
 from streamgap.core.integrity import cut, lost, refused, replay, replayed
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Probe
@@ -28,10 +29,8 @@ def diagnose(probes: Sequence[Probe]) -> tuple[Finding, ...]:
     broken = [one for one in (replay(probes), lost(own), cut(own)) if one]
     shapes = [shape_of(probe) for probe in own]
     timed = [shape for shape in shapes if shape.timed and len(shape.came_ms) >= _FEWEST_EVENTS]
-    if timed:
-        arrived = _judge(timed)
-    else:
-        arrived = without_write_times([shape for shape in shapes if not shape.timed])
+    untimed = [shape for shape in shapes if not shape.timed]
+    arrived = _judge(timed) if timed else without_write_times(untimed)
     sure = [one for one in broken if one.confidence >= _ACCUSED]
     if sure:
         arrived = [one for one in arrived if one.mechanism is not Mechanism.FLOWING]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamgap.core.blame import Charge
+from streamgap.core.blame import Charge, own_hold_ms
 from streamgap.core.cells import BELIEVED
 from streamgap.core.fitting import fit
 from streamgap.core.holders import Chain, Holder, singles
@@ -13,7 +13,7 @@ from streamgap.core.shape import Shape
 _FREED = 0.35
 _STILL = 0.5
 _AS_WELL = 0.01
-# Only a compressor heeds these two, so whoever is freed by them is one (measured: 9 of 13 heed identity, 4 no-transform).
+# Only compressors heed these two, so whoever is freed by them is one (measured: 9 of 13 identity, 4 no-transform).
 _COMPRESSORS_OWN = (Hint.IDENTITY, Hint.NO_TRANSFORM)
 
 Hints = tuple[Hint, ...]
@@ -55,14 +55,16 @@ def is_freed(group: Sequence[Charge], shape: Shape, others: Sequence[Charge]) ->
     first = group[0]
     if not shape.came_ms:
         return False
-    own = _score(first.holder or first.part, shape)
-    if isinstance(first.holder, Chain) and own >= BELIEVED:
-        rest = [fit(part, shape).score for part in singles(first.holder) if part != first.part]
-        return max(rest) > own - _AS_WELL
-    if own >= _STILL:
+    alone, together = _score(first.part, shape), _score(first.holder, shape)
+    if isinstance(first.holder, Chain) and alone < BELIEVED <= together:
+        rest = [_score(part, shape) for part in singles(first.holder) if part != first.part]
+        return max(rest) > together - _AS_WELL
+    if all(one.cell.condition.encoding for one in group) and not shape.probe.encoding:
+        # Only encoded streams are held, and the hint took the coding away.
+        return alone < BELIEVED or first.mechanism is Mechanism.COMPRESSOR
+    if max(alone, together) >= _STILL:
         return False
-    usual_ms = max(held.hold_ms for one in group for held in one.shapes)
-    if shape.hold_ms < _FREED * usual_ms:
+    if shape.hold_ms < _FREED * max(own_hold_ms(one, held) for one in group for held in one.shapes):
         return True
     return any(_score(other.part, shape) >= BELIEVED for other in others)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import gcd
 from operator import sub
 from statistics import median
 
@@ -94,7 +95,7 @@ def _typical(steps: Sequence[float]) -> float:
 
 def _overhead(shape: Shape) -> float:
     """Return how much longer the stream's larger part is with its framing than without."""
-    sizes = sorted(map(sub, shape.framed, [0.0, *shape.framed]))
+    sizes: list[float] = sorted(map(sub, shape.framed, [0.0, *shape.framed]))
     plain = sorted(shape.sizes)
     return sizes[len(sizes) // 2] / max(plain[len(plain) // 2], 1.0)
 
@@ -105,8 +106,8 @@ def _known(size: float) -> float:
 
 
 def _known_within(least: float, most: float) -> float:
-    within = [known for known in KNOWN_BYTES if least - 1 <= known <= most + 1]
-    return float(within[-1]) if within else (least + most) / 2
+    within = [float(known) for known in KNOWN_BYTES if least - 1 <= known <= most + 1]
+    return max(within, default=(least + most) / 2)
 
 
 def _timers(shape: Shape) -> Iterator[Single]:
@@ -172,7 +173,7 @@ def hidden_block(shapes: Sequence[Shape]) -> Blocks | None:
         return None
     for known in reversed(KNOWN_BYTES):
         counts = [round(step / known) for step in steps]
-        if min(counts) < 1 or min(counts) == max(counts) or median(counts) < 2:  # noqa: PLR2004, else it is the block
+        if min(counts) < 1 or median(counts) < 2 or gcd(*counts) > 1:  # noqa: PLR2004, else it is the block
             continue
         if all(phase_spread(each, known) < _IN_PHASE for each in ends if each):
             return Blocks(float(known))
@@ -184,6 +185,8 @@ def chained(best: Holder, shape: Shape, late_ms: Sequence[float]) -> Iterator[Ch
     if isinstance(best, Timer | Grid):
         # Its bytes set off the timer, and its last ones come with the release after.
         yield Chain(best, OneBehind())
+        if isinstance(best, Timer):
+            yield Chain(Timer(best.period_ms, 0.0), OneBehind())
     if isinstance(best, Timer | Grid | Throttle | Flow | Whole | SlowLink | Chain):
         return
     still = sorted(late for late in late_ms if late > _LEAST_PERIOD_MS)

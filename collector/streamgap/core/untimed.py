@@ -6,7 +6,6 @@ from itertools import pairwise
 from statistics import fmean, median, pstdev
 
 from streamgap.core.mechanism import Finding, Mechanism
-from streamgap.core.probe import Protocol
 from streamgap.core.proposals import KNOWN_BYTES
 from streamgap.core.shape import Shape
 
@@ -43,10 +42,7 @@ def _collapsed_by_condition(shapes: Sequence[Shape]) -> Finding | None:
     spread = [shape for shape in shapes if _spread_out(shape)]
     if not at_once or not spread:
         return None
-    told = (
-        f"{at_once[0].probe.asked.name}: {len(at_once[0].came_ms)} events within {at_once[0].arrived_ms:.0f} ms; "
-        f"{spread[0].probe.asked.name}: {len(spread[0].came_ms)} events over {spread[0].arrived_ms:.0f} ms",
-    )
+    told = (_came(at_once[0]), _came(spread[0]))
     hold_ms = median(shape.arrived_ms for shape in spread)
     sure = 0.85 if len(at_once) > 1 else 0.7
     codings = {shape.probe.encoding for shape in at_once}
@@ -73,6 +69,10 @@ def _collapsed_by_condition(shapes: Sequence[Shape]) -> Finding | None:
             mechanism=Mechanism.WHOLE, confidence=sure, evidence=told, hold_ms=hold_ms, methods=tuple(sorted(methods))
         )
     return None
+
+
+def _came(shape: Shape) -> str:
+    return f"{shape.probe.asked.name}: {len(shape.came_ms)} events came within {shape.arrived_ms:.0f} ms"
 
 
 def _exact_blocks(shapes: Sequence[Shape]) -> Finding | None:
@@ -109,7 +109,7 @@ def _sawtooth(shapes: Sequence[Shape]) -> Finding | None:
     shown = Counter(shape.probe.asked.protocol for shape in shapes if _beat(shape))
     if any(shown[one] * 2 <= sum(shape.probe.asked.protocol is one for shape in shapes) for one in beats):
         return None
-    singly: set[Protocol] = {shape.probe.asked.protocol for shape in shapes if shape.batched < _SINGLY} - set(beats)
+    singly = {shape.probe.asked.protocol for shape in shapes if shape.batched < _SINGLY} - set(beats)
     period = median(beats.values())
     cork = _CORK_MS[0] <= period <= _CORK_MS[1]
     if not cork and not singly:
