@@ -193,7 +193,7 @@ def accused(findings: Sequence[Finding]) -> list[Finding]:
     return [one for one in findings if one.code.severity is Severity.HELD and one.confidence >= 0.5]
 
 
-def test_what_repeats_but_fits_nothing_is_unknown() -> None:
+def test_what_repeats_but_fits_nothing_is_irregular() -> None:
     """Stalls at the same events each time are held for sure, by nothing that has a name."""
 
     def odd(trip: Trip) -> None:
@@ -203,7 +203,7 @@ def test_what_repeats_but_fits_nothing_is_unknown() -> None:
         trip.pieces = [Piece(at, piece.size) for at, piece in zip(came, trip.pieces, strict=True)]
 
     (finding,) = found(odd)
-    assert finding.mechanism is M.UNKNOWN
+    assert finding.mechanism is M.IRREGULAR
     assert "at the same places" in finding.evidence[0]
 
 

@@ -34,7 +34,7 @@ def unnamed(cells: Sequence[Cell]) -> Finding | None:
             f"{a.probe.asked.name}: events came up to {a.hold_ms:.0f} ms late, and again so at the same places",
             "neither blocks of bytes nor a timer, a compressor or the end of the stream explain when they came",
         )
-        return Finding(mechanism=Mechanism.UNKNOWN, confidence=0.6, evidence=told, hold_ms=min(a.hold_ms, b.hold_ms))
+        return Finding(mechanism=Mechanism.IRREGULAR, confidence=0.6, evidence=told, hold_ms=min(a.hold_ms, b.hold_ms))
     return None
 
 

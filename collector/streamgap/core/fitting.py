@@ -10,7 +10,7 @@ from statistics import median
 import msgspec
 from msgspec.structs import replace
 
-from streamgap.core.holders import Blocks, Grid, Holder, OneBehind, Single, Stream, Timer, singles
+from streamgap.core.holders import Blocks, Count, Grid, Holder, OneBehind, Single, Stream, Timer, singles
 from streamgap.core.shape import Shape
 
 # Less than this nobody notices, and a loaded machine does it by itself.
@@ -115,6 +115,8 @@ def _bound(part: Single, shape: Shape) -> Single:
     if isinstance(part, Timer):
         cap = part.cap_bytes or _cap(part, shape)
         return replace(part, cap_bytes=cap, begun_ms=_begun_by_headers(part, shape))
+    if isinstance(part, Count):
+        return replace(part, before=-shape.releases[0].events % part.events)
     if isinstance(part, Grid):
         ticks = [(release.at_ms - shape.delay_ms) % part.period_ms for release in shape.releases[:-1]]
         return replace(part, phase_ms=_circular_median(ticks, part.period_ms))

@@ -55,14 +55,16 @@ class OneBehind(msgspec.Struct, frozen=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Holds until `events` of them are there, whatever their bytes."""
+    """Holds until `events` of them are there, whatever their bytes; `before` others were counted before the first."""
 
     events: int
+    before: int = 0
 
     def passed(self, stream: Stream) -> list[float]:
         """Return the time at which each event comes out."""
         at, last = stream.at_ms, len(stream.at_ms) - 1
-        return [at[min((i // self.events + 1) * self.events - 1, last)] for i in range(len(at))]
+        size, before = self.events, self.before
+        return [at[min(((i + before) // size + 1) * size - 1 - before, last)] for i in range(len(at))]
 
 
 class FirstBytes(msgspec.Struct, frozen=True):

@@ -29,6 +29,7 @@ class Mechanism(StrEnum):
     NETWORK = "network"
     CLIENT = "client"
     REFUSED = "refused"
+    IRREGULAR = "irregular"
     UNKNOWN = "unknown"
 
 
@@ -62,6 +63,7 @@ CODES: dict[Mechanism, Code] = {
     Mechanism.REPLAY: Code("SG109", "a cache replays another request's stream", Severity.HELD),
     Mechanism.LOST_EVENTS: Code("SG110", "events are lost and the end looks clean", Severity.HELD),
     Mechanism.CUT: Code("SG111", "the stream is cut before its end", Severity.HELD),
+    Mechanism.IRREGULAR: Code("SG112", "the stream is held, in no way that is known", Severity.HELD),
     Mechanism.IDLE_CUT: Code("SG120", "a silent stream is cut", Severity.HELD),
     Mechanism.AGE_CUT: Code("SG121", "a stream is cut at an age, silent or not", Severity.HELD),
     Mechanism.SWALLOWED_HEARTBEATS: Code("SG122", "heartbeats do not arrive", Severity.HELD),
@@ -78,8 +80,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     `confidence` is 0…1: the share of paths with this evidence whose mechanism it is (figures in docs/doctor.md). Below
     0.5 nobody is accused. `evidence` are sentences with their numbers, strongest first. `block_bytes` and `period_ms`
-    describe `blocks` and `timer`; `hold_ms` is the worst delay that repeated. `protocols`, `encodings` and `methods` say
-    under which of those that were tried the stream is held (empty: under all of them); `freed_by` are the hints that
+    describe `blocks` and `timer`; `hold_ms` is the worst delay that repeated. `protocols`, `encodings` and `methods`
+    say under which of those tried the stream is held (empty: under all of them); `freed_by` are the hints that
     made it flow, `not_freed_by` those that were tried in vain.
     """
 
