@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 
 DEMO_DEBIAN := ensurepip=python3-venv prometheus=prometheus prometheus-alertmanager=prometheus-alertmanager
 TEST_DEBIAN := $(DEMO_DEBIAN) chromium=chromium firefox-esr=firefox-esr nginx=nginx-light openssl=openssl \
-	redis-server=redis-server ip=iproute2
+	redis-server=redis-server ip=iproute2 \
+	haproxy=haproxy caddy=caddy apache2=apache2-bin varnishd=varnish lighttpd=lighttpd squid=squid uwsgi=uwsgi-core \
+	/usr/lib/uwsgi/plugins/python3_plugin.so=uwsgi-plugin-python3 \
+	/usr/lib/nginx/modules/ngx_http_brotli_filter_module.so=libnginx-mod-http-brotli-filter
 BENCH_DEBIAN := $(TEST_DEBIAN) wrk=wrk
 
 .PHONY: demo test quick check build bench generate fmt clean
@@ -31,13 +34,17 @@ beacon_js/node_modules: beacon_js/package-lock.json
 	cd beacon_js && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+tests/hops/node/node_modules: tests/hops/node/package-lock.json
+	cd tests/hops/node && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 ## Run everything on loopback: fake Gemini, app, hoarding proxy, collector, live page, pager.
 demo: $(VENV)/demo
 	@tools/debian.sh $(DEMO_DEBIAN) || echo "streamgap: the demo runs without its pager" >&2
 	$(BIN)/streamgap demo $(ARGS)
 
 ## Every test, real servers and browsers included.
-test: $(VENV)/dev beacon_js/node_modules
+test: $(VENV)/dev beacon_js/node_modules tests/hops/node/node_modules
 	@tools/debian.sh $(TEST_DEBIAN)
 	cd beacon_js && npm test
 	$(BIN)/pytest

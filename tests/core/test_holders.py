@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamgap.core.holders import (
+from streamgap.core.diagnosis.holders import (
     Blocks,
     Chain,
     Count,

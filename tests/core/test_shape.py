@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamgap.core.diagnosis.shape import shape_of
 from streamgap.core.probe import Arrival, Asked, Ending, Probe, Protocol, Read
-from streamgap.core.shape import shape_of
 
 ASKED = Asked(name="alone", protocol=Protocol.CLEAR, accept_encoding="")
 offsets = st.lists(st.floats(0.0, 5000.0), min_size=1, max_size=60).map(sorted)

@@ -11,7 +11,7 @@ from streamgap.core.hops import Suspect
 from streamgap.core.mechanism import CODES, Finding, Mechanism, Severity
 from streamgap.core.probe import AppView, Arrival, Asked, Ending, Hint, Probe, Protocol
 from streamgap.core.suspects import suspects, traced
-from streamgap.core.versions import within
+from streamgap.core.suspects.versions import within
 from streamgap.doctor.knowledge import load_hops
 
 CLEAR, TLS, H2 = Protocol.CLEAR, Protocol.TLS, Protocol.H2

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from streamgap.conformance.endpoint import Endpoint
 from streamgap.conformance.exchange import Exchange
-from streamgap.core.showing import shown
 from streamgap.conformance.target import Ask
+from streamgap.core.showing import shown
 
 MAX_REQUESTS = 10
 GENERATIONS = 2

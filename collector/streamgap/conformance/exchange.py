@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streamgap.core.showing import shown
 from streamgap.conformance.reading import json_of
+from streamgap.core.showing import shown
 from streamgap.core.sse_events import Event
 
 OPEN_EVENT = "sg-open"

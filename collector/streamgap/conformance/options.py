@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx2
 
-from streamgap.core.showing import shown
 from streamgap.conformance.reading import Reading
 from streamgap.conformance.target import KeyPlace, Target
+from streamgap.core.showing import shown
 
 _EPILOG = """\
 Exit status: 0 every rule that applies holds, 1 one is broken, 2 usage, 3 one could not be decided, or nothing answered.

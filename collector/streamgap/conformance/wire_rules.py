@@ -3,8 +3,8 @@
 from streamgap.conformance.conversation import Conversation
 from streamgap.conformance.exchange import Ending
 from streamgap.conformance.findings import Finding, broken, holds, inconclusive
-from streamgap.core.showing import shown
 from streamgap.conformance.reading import DONE, is_json, json_of
+from streamgap.core.showing import shown
 
 LEAD_S = 0.05
 """Content that comes this long after the headers was not what the headers waited for."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from streamgap.core.hops import Hop
-from streamgap.core.versions import within
+from streamgap.core.suspects.versions import within
 
 SHIPPED = Path(__file__).parent / "hops"
 

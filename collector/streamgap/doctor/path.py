@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from streamgap.core.hops import Hop, Suspect
 from streamgap.core.mechanism import Finding, Mechanism, Severity
-from streamgap.core.sightings import Sighting, traced
 from streamgap.core.suspects import suspects
+from streamgap.core.suspects.sightings import Sighting, traced
 from streamgap.doctor.examine import Ask, Examination, Examiner, accuses
 from streamgap.doctor.progress import Progress
 

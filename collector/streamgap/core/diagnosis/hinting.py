@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from streamgap.core.blame import Charge, own_hold_ms
-from streamgap.core.cells import BELIEVED
-from streamgap.core.fitting import fit
-from streamgap.core.holders import Chain, Holder, singles
+from streamgap.core.diagnosis.blame import Charge, own_hold_ms
+from streamgap.core.diagnosis.cells import BELIEVED
+from streamgap.core.diagnosis.fitting import fit
+from streamgap.core.diagnosis.holders import Chain, Holder, singles
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.probe import Hint
-from streamgap.core.shape import Shape
 
 _FREED = 0.35
 _STILL = 0.5

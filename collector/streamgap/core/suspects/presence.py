@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from streamgap.core.hops import Hop, Kind
 from streamgap.core.probe import Probe
-from streamgap.core.sightings import NAMING_STRENGTH, Mark, Match, describe, marks, matches
-from streamgap.core.signs import Sign
+from streamgap.core.suspects.sightings import NAMING_STRENGTH, Mark, Match, describe, marks, matches
+from streamgap.core.suspects.signs import Sign
 
 BEHIND_THE_APP = frozenset[Kind]({"app_server", "framework", "middleware"})
 # The tap inside flows through the app, which acquits what runs there; a middleware may run in a hop between as well.

@@ -6,11 +6,11 @@ from operator import sub
 
 import msgspec
 
-from streamgap.core.fitting import NOTICED_MS, Fit, arrivals_foretold, fit
-from streamgap.core.holders import Blocks, Chain, Count, Flow, Grid, Holder, OneBehind, SlowLink, Timer, Whole
+from streamgap.core.diagnosis.fitting import NOTICED_MS, Fit, arrivals_foretold, fit
+from streamgap.core.diagnosis.holders import Blocks, Chain, Count, Flow, Grid, Holder, OneBehind, SlowLink, Timer, Whole
+from streamgap.core.diagnosis.proposals import KNOWN_BYTES, chained, hidden_block, proposals
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.probe import Protocol
-from streamgap.core.proposals import KNOWN_BYTES, chained, hidden_block, proposals
-from streamgap.core.shape import Shape
 
 # A holder is believed from this score on (0.75: an event in eight put into the wrong release, measured at 8 ms gaps).
 BELIEVED = 0.75

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
-from streamgap.core.shape import Shape
 
 # A start is the end of the stream in front, give or take a hand-over on a busy machine.
 _HANDED_OVER_MS = 250.0

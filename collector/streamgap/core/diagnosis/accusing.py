@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from math import inf
 from statistics import median
 
-from streamgap.core.blame import Charge, charges, confidence, masks, own_hold_ms
-from streamgap.core.cells import Cell
-from streamgap.core.hinting import freeing
-from streamgap.core.holders import Blocks, Chain, Count, FirstBytes, Grid, Single, Throttle, Timer, Whole
+from streamgap.core.diagnosis.blame import Charge, charges, confidence, masks, own_hold_ms
+from streamgap.core.diagnosis.cells import Cell
+from streamgap.core.diagnosis.hinting import freeing
+from streamgap.core.diagnosis.holders import Blocks, Chain, Count, FirstBytes, Grid, Single, Throttle, Timer, Whole
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Protocol
-from streamgap.core.shape import Shape
 
 _ALIKE = 0.15
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median, pstdev
 
+from streamgap.core.diagnosis.proposals import KNOWN_BYTES
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
-from streamgap.core.proposals import KNOWN_BYTES
-from streamgap.core.shape import Shape
 
 _COLLAPSED_MS, _SPREAD_MS = 150.0, 600.0
 _FEW_RELEASES = 3

@@ -1,6 +1,6 @@
 """Who may be the hop that a finding speaks of, how likely, and what frees the stream if it is.
 
-Each habit of each known program starts at odds of its `prior`, times one factor for each sign (core/signs.py), times
+Each habit of each known program starts at odds of its `prior`, times one factor for each sign (signs.py), times
 what the program's traces say. An unknown hop has odds of 1. A program's confidence is
 
     finding.confidence · odds ÷ (1 + Σ odds of all programs' best habits)
@@ -10,7 +10,7 @@ of always keeps its part. Example: `server: nginx` (strength 0.75: odds × 4), b
 not over h2 (× 4), freed by X-Accel-Buffering (× 15): odds 0.9 · 1920 = 1728 against 1, confidence 0.95 · 0.99.
 
 To be on the path is not to be guilty: all traces together count for no more than × 4, or × 12 where they are new
-outside of a tap that flows (core/presence.py). A program without any trace whose habit tells it from no other stays
+outside of a tap that flows (presence.py). A program without any trace whose habit tells it from no other stays
 below 0.3 whoever it competes with.
 """
 
@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from streamgap.core.case import Case, case_of
 from streamgap.core.hops import Habit, Hop, Suspect, Timer
 from streamgap.core.mechanism import CODES, Finding, Mechanism, Severity
-from streamgap.core.presence import Scene, Sighted, scene_of, sighted_in
 from streamgap.core.probe import Probe
-from streamgap.core.sightings import Sighting, traced
-from streamgap.core.signs import DISTINGUISHED, FINGERPRINT, NOT_MEASURED, UNLIKELY, Sign, signs
+from streamgap.core.suspects.case import Case, case_of
+from streamgap.core.suspects.presence import Scene, Sighted, scene_of, sighted_in
+from streamgap.core.suspects.sightings import Sighting, traced
+from streamgap.core.suspects.signs import DISTINGUISHED, FINGERPRINT, NOT_MEASURED, UNLIKELY, Sign, signs
 
 __all__ = ["Sighting", "suspects", "traced"]
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from streamgap.core.case import Case, short
 from streamgap.core.hops import Habit
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Hint
 from streamgap.core.showing import shown
-from streamgap.core.versions import within
+from streamgap.core.suspects.case import Case, short
+from streamgap.core.suspects.versions import within
 
 AGAINST = 0.05  # the habit cannot do this
 UNLIKELY = 0.2  # it can, behind another hop that hides the sign

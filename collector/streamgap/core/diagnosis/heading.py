@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Hint
-from streamgap.core.shape import Shape
 
 _HEAD_LATE_MS, _HEAD_LATE_SHARE = 100.0, 0.8
 

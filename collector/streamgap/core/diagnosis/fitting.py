@@ -10,8 +10,8 @@ from statistics import median
 import msgspec
 from msgspec.structs import replace
 
-from streamgap.core.holders import Blocks, Count, Grid, Holder, OneBehind, Single, Stream, Timer, singles
-from streamgap.core.shape import Shape
+from streamgap.core.diagnosis.holders import Blocks, Count, Grid, Holder, OneBehind, Single, Stream, Timer, singles
+from streamgap.core.diagnosis.shape import Shape
 
 # Less than this nobody notices, and a loaded machine does it by itself.
 NOTICED_MS = 60.0

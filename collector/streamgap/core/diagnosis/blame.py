@@ -6,11 +6,11 @@ from statistics import median
 
 import msgspec
 
-from streamgap.core.cells import BELIEVED, Cell, apart, score_of
-from streamgap.core.fitting import fit
-from streamgap.core.holders import Chain, Grid, Holder, OneBehind, Single, Timer, Whole, mechanism_of, singles
+from streamgap.core.diagnosis.cells import BELIEVED, Cell, apart, score_of
+from streamgap.core.diagnosis.fitting import fit
+from streamgap.core.diagnosis.holders import Chain, Grid, Holder, OneBehind, Single, Timer, Whole, mechanism_of, singles
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Mechanism
-from streamgap.core.shape import Shape
 
 # A stream that came within this share of the time it was written in was kept back as a whole, compressors' way.
 _COLLAPSED, _AT_ONCE = 0.5, 0.1

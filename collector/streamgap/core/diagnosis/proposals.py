@@ -6,8 +6,8 @@ from math import gcd
 from operator import sub
 from statistics import median
 
-from streamgap.core.fitting import NOTICED_MS, phase_spread
-from streamgap.core.holders import (
+from streamgap.core.diagnosis.fitting import NOTICED_MS, phase_spread
+from streamgap.core.diagnosis.holders import (
     Blocks,
     Chain,
     Count,
@@ -22,7 +22,7 @@ from streamgap.core.holders import (
     Timer,
     Whole,
 )
-from streamgap.core.shape import Release, Shape
+from streamgap.core.diagnosis.shape import Release, Shape
 
 # Sizes that buffers are given. Where a measured one is within a hundredth it is taken to be that one.
 KNOWN_BYTES = (512, 1024, 1448, 1460, 2048, 4096, 8192, 10_240, 16_384, 18_000, 32_768, 65_536)

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from streamgap.core.accusing import accusations
-from streamgap.core.acquitting import acquittal, unnamed
-from streamgap.core.cells import cells_of
-from streamgap.core.heading import late_headers
-from streamgap.core.integrity import cut, lost, refused, replay, replayed
+from streamgap.core.diagnosis.accusing import accusations
+from streamgap.core.diagnosis.acquitting import acquittal, unnamed
+from streamgap.core.diagnosis.cells import cells_of
+from streamgap.core.diagnosis.heading import late_headers
+from streamgap.core.diagnosis.integrity import cut, lost, refused, replay, replayed
+from streamgap.core.diagnosis.queueing import queue
+from streamgap.core.diagnosis.shape import Shape, shape_of
+from streamgap.core.diagnosis.untimed import without_write_times
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Probe
-from streamgap.core.queueing import queue
-from streamgap.core.shape import Shape, shape_of
-from streamgap.core.untimed import without_write_times
 
 _FEWEST_EVENTS = 3
 _ACCUSED = 0.5

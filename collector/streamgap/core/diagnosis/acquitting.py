@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from statistics import median
 
-from streamgap.core.blame import lag_explains, restless
-from streamgap.core.cells import Cell, apart, score_of
-from streamgap.core.fitting import NOTICED_MS
-from streamgap.core.holders import SlowLink
+from streamgap.core.diagnosis.blame import lag_explains, restless
+from streamgap.core.diagnosis.cells import Cell, apart, score_of
+from streamgap.core.diagnosis.fitting import NOTICED_MS
+from streamgap.core.diagnosis.holders import SlowLink
+from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
-from streamgap.core.shape import Shape
 
 _SLOW_MS = 3000.0
 _BEHIND_PLAN_MS = 1000.0
