@@ -131,7 +131,7 @@ MEASURED = [
     ),
     ("nginx's cache", finding(Mechanism.REPLAY), (probe((*NGINX, ("x-cache-status", "HIT"))),), "nginx", "", 0.3),
     ("Envoy zstd", ENVOY, ZSTD, "envoy", "zstd", 0.8),
-    ("HAProxy's cork", CORK, (probe(UVICORN),), "haproxy", "cork", 0.75),
+    ("HAProxy's cork", CORK, (probe(UVICORN),), "haproxy", "cork", 0.68),
     ("HAProxy's gzip", ONE_BEHIND, (probe((*UVICORN, *GZIP), protocol=H2),), "haproxy", "gzip-one-behind", 0.7),
     (
         "HAProxy's gzip, no hints tried",

@@ -189,8 +189,7 @@ def test_every_program_that_shows_itself_is_in_the_samples() -> None:
 
 def test_proven_is_what_the_zoo_proves() -> None:
     """A remedy is called proven where the zoo applies it to the real program and sees it flow, and only there."""
-    cures = [one.cure for one in CONFIGURATIONS if one.cure is not None]
-    proved = {(hop, name) for cure in cures for hop, names in cure.proves.items() for name in names}
+    proved = {(cure.hop, cure.remedy) for one in CONFIGURATIONS for cure in one.cures}
     assert {(hop.name, remedy.id) for hop in HOPS for remedy in hop.remedies if remedy.proven} == proved
 
 

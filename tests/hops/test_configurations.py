@@ -38,13 +38,6 @@ def test_a_guilty_hop_is_in_the_knowledge_base(configuration: Configuration) -> 
     assert {CODES[one].severity for one in configuration.truth.mechanisms} == {Severity.HELD}
 
 
-def test_what_is_called_proven_is_proven_here() -> None:
-    """A remedy that the knowledge base calls proven is in a cured configuration."""
-    proven = {(cure.hop, cure.remedy) for cure in CURES}
-    called = {(hop.name, remedy.id) for hop in load_hops() for remedy in hop.remedies if remedy.proven}
-    assert called <= proven, f"not proven by any configuration: {sorted(called - proven)}"
-
-
 def test_a_remedy_takes_the_place_of_what_sets_the_same() -> None:
     """A directive of the remedy replaces the configuration's own, and leaves the others alone."""
     lines = "proxy_http_version 1.0; proxy_buffering on; add_header X-Kept 1;"

@@ -63,7 +63,7 @@ CODES: dict[Mechanism, Code] = {
     Mechanism.REPLAY: Code("SG109", "a cache replays another request's stream", Severity.HELD),
     Mechanism.LOST_EVENTS: Code("SG110", "events are lost and the end looks clean", Severity.HELD),
     Mechanism.CUT: Code("SG111", "the stream is cut before its end", Severity.HELD),
-    Mechanism.IRREGULAR: Code("SG112", "the stream is held, in no way that is known", Severity.HELD),
+    Mechanism.IRREGULAR: Code("SG112", "events come late, in no way that is known", Severity.DOUBT),
     Mechanism.IDLE_CUT: Code("SG120", "a silent stream is cut", Severity.HELD),
     Mechanism.AGE_CUT: Code("SG121", "a stream is cut at an age, silent or not", Severity.HELD),
     Mechanism.SWALLOWED_HEARTBEATS: Code("SG122", "heartbeats do not arrive", Severity.HELD),

@@ -5,6 +5,7 @@ What comes from the app is handed on later, as links do it; order is kept and no
 
 import asyncio
 import contextlib
+import itertools
 import random
 import sys
 import time
@@ -27,9 +28,12 @@ def jittered() -> Delay:
     return lambda came_s, _size: came_s + dice.uniform(0.02, 0.09)
 
 
+_CONNECTIONS = itertools.count(11)
+
+
 def lossy() -> Delay:
     """Return retransmissions: one read in forty waits for 200 to 800 ms, and all behind it."""
-    dice = random.Random(11)  # noqa: S311, repeatable
+    dice = random.Random(next(_CONNECTIONS))  # noqa: S311, repeatable, and other stalls in each stream
     return lambda came_s, _size: came_s + 0.03 + (dice.uniform(0.2, 0.8) if dice.random() < 1 / 40 else 0)
 
 
