@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from certificate import make_certificate
 from conformance.exemplar import Exemplar, SaysTheEndAgain
 from conformance.lab import PATH, PATIENCE_S
 from instrument.lab import HOST, serving
@@ -171,13 +172,9 @@ async def test_a_certificate_of_ones_own_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A certificate that is not trusted ends with 3 and names SSL_CERT_FILE; with it the endpoint is reached."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    await asyncio.to_thread(subprocess.run, [*command, *names, *files], check=True, capture_output=True)
+    made = await asyncio.to_thread(make_certificate, tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(made.certificate, made.key)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -189,7 +186,7 @@ async def test_a_certificate_of_ones_own_is_explained(
         url = f"https://{HOST}:{server.sockets[0].getsockname()[1]}/chat"
         assert await run(url) == 3
         assert "set SSL_CERT_FILE to its certificate" in capsys.readouterr().err
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(made.certificate))
         assert await run(url) == 1
         assert "got 200 'text/html'" in capsys.readouterr().out
 

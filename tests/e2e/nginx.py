@@ -9,8 +9,9 @@
 Two more stand in front of the relay's app, `relay_clear` and `relay_tls`: defaults, and the app's headers reach them.
 """
 
-import subprocess
 from pathlib import Path
+
+from certificate import make_certificate
 
 SCHEMES = {"passing": "https", "cured": "https", "tls": "https", "gzip": "http"}
 RELAY_SCHEMES = {"relay_clear": "http", "relay_tls": "https"}
@@ -53,10 +54,7 @@ http {{
 
 def write_config(directory: Path, *, upstream: int, relay_upstream: int, ports: dict[str, int]) -> Path:
     """Write nginx.conf and a self-signed certificate into `directory`; `ports` are those of the servers by name."""
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem"), "-days", "2"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subprocess.run([*command, *made, *subject], check=True, capture_output=True)
+    make_certificate(directory)
     config = directory / "nginx.conf"
     config.write_text(CONFIG.format(directory=directory, upstream=upstream, relay_upstream=relay_upstream, **ports))
     return config

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from hops.certificate import Certificate, make_certificate
+from certificate import Certificate, make_certificate
 from hops.readiness import until_listening
 from streamgap.demo.processes import find_program, free_port, running
 

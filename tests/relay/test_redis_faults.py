@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certificate import make_certificate
 from instrument.lab import until
 from relay.redis_server import AOF, HOST, PATIENCE_S, RedisServer, redis_server
 from relay.store_contract import ASKED, DONE, KEY, append, claim, contents, read, start
@@ -275,17 +275,10 @@ class TestRefusals:
 
     async def test_a_server_speaks_tls(self, tmp_path: Path) -> None:
         """With rediss:// and a certificate that is trusted all works; without either the store says what is wrong."""
-        key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
-        make_certificate(key, certificate)
+        made, port = make_certificate(tmp_path), free_port()
+        key, certificate = str(made.key), str(made.certificate)
         tls = ("--tls-port", str(port), "--tls-auth-clients", "no")
-        files = (
-            "--tls-key-file",
-            str(key),
-            "--tls-cert-file",
-            str(certificate),
-            "--tls-ca-cert-file",
-            str(certificate),
-        )
+        files = ("--tls-key-file", key, "--tls-cert-file", certificate, "--tls-ca-cert-file", certificate)
         with redis_server(tmp_path / "redis", *tls, *files):
             async with using(f"rediss://{HOST}:{port}?ssl_ca_certs={certificate}") as store:
                 epoch = await start(store, *ENTRIES)
@@ -347,14 +340,6 @@ class TestRefusals:
         async with using(f"redis://app:pw@{HOST}:{server.port}") as store:
             with pytest.raises(StoreUnavailableError, match=r"permission.*let its user run EVAL"):
                 await claim(store)
-
-
-def make_certificate(key: Path, certificate: Path) -> None:
-    """Make a certificate for this host that nobody trusts."""
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command, *subject, *files, "-days", "2"], check=True, capture_output=True)
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

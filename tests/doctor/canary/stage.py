@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from hops.certificate import make_certificate
+from certificate import make_certificate
 from instrument.lab import HOST, serving
 from streamgap.demo.processes import find_program, free_port, running
 from streamgap.doctor import Drip

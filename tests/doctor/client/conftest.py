@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from doctor.client.stage import make_certificate
+from certificate import make_certificate
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 
@@ -86,14 +85,6 @@ async def probe_of(serve: Serve, *, limits: ClientLimits = PATIENT, method: str 
     """Ask a server that serves so once, in clear."""
     async with serving(serve) as port:
         return await probe(Target.of(f"http://{HOST}:{port}/"), asked(method=method), limits=limits)
-
-
-def make_certificate(directory: Path) -> None:
-    """Write cert.pem and key.pem, self-signed, for localhost and 127.0.0.1."""
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    made = ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem"), "-days", "2"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subprocess.run([*command, *made, *subject], check=True, capture_output=True)
 
 
 def server_tls(directory: Path, *, alpn: Sequence[str]) -> ssl.SSLContext:
