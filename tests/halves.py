@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from streamgap.core.catalog import GENERATION_ENDS, MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
 from streamgap.core.timeline import Timeline
 from streamgap.core.wire import WIRE_VERSION, ClientHalf, GenerationRecord, ServerHalf
+from streamgap.core.words import GENERATION_ENDS, MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
 
 SID = "stream-0001"
 PAGE = "page-0001"

@@ -10,7 +10,7 @@ from streamgap.alerting import PRODUCTION, dashboard
 from streamgap.alerting.dashboard import panel_id
 from streamgap.alerting.spec import CALLS_PER_KEY, HELD_SHARE_FAST, PROBES_HELD_LEAST, WIDE_GAP_S, alerts
 from streamgap.core import catalog
-from streamgap.core.catalog import Verdict
+from streamgap.core.words import Verdict
 
 DASHBOARD: dict[str, Any] = json.loads(dashboard())
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halves import client_half, client_halves, server_half, server_halves
-from streamgap.core.catalog import Outcome, ReconnectCause, Verdict
 from streamgap.core.join import Stall, join
 from streamgap.core.wire import ClientHalf, ServerHalf
+from streamgap.core.words import Outcome, ReconnectCause, Verdict
 
 PACE = [600.0 + 50.0 * i for i in range(60)]
 gaps_ms = st.lists(st.floats(0.0, 2000.0), min_size=1, max_size=400)

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halves import client_half, client_halves, generation_record, generation_records, server_half, server_halves
-from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.wire import (
     MAX_BEACON_BYTES,
@@ -22,6 +21,7 @@ from streamgap.core.wire import (
     to_attributes,
     unpack_server,
 )
+from streamgap.core.words import Reason
 
 
 @given(client_halves)

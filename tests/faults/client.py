@@ -10,8 +10,8 @@ from typing import Any
 from faults.replica import Replica
 from instrument.lab import send_request
 from relay.page import Page, Told
-from streamgap.core.catalog import MODEL_CALLS
 from streamgap.core.sse_events import Event
+from streamgap.core.words import MODEL_CALLS
 
 PATIENCE_S = 30.0
 RECONNECT_S = 0.1

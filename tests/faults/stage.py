@@ -12,8 +12,8 @@ from faults.client import Client, until
 from faults.model import Model
 from faults.replica import Replica
 from relay.page import Told
-from streamgap.core.catalog import MODEL_CALLS
 from streamgap.core.wire import GenerationRecord
+from streamgap.core.words import MODEL_CALLS
 from streamgap.demo.fake_gemini import Call, FakeGemini
 from streamgap.relay.states import OWNER_LOST
 

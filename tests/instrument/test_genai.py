@@ -14,7 +14,7 @@ from opentelemetry.instrumentation.google_genai import GoogleGenAiSdkInstrumento
 
 from instrument.lab import MODEL, PATIENCE_S, playing, until
 from instrument.metering import Points
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.demo.fake_gemini import (
     End,
     FakeGemini,

@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from instrument.lab import MODEL, chat_chunk, fetched, only, playing, serving, until, visiting
-from streamgap.core.catalog import Outcome
 from streamgap.core.offsets import MAX_OFFSETS
 from streamgap.core.sse import sse_event
 from streamgap.core.wire import SPAN_NAME, ServerHalf, parse_server, to_attributes
+from streamgap.core.words import Outcome
 from streamgap.demo.fake_gemini import FakeGemini, MidStreamError, Script, Sleep, Status, Step, Text
 from streamgap.instrument import StreamGapMiddleware, current_stream, observe
 

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from instrument.lab import MODEL, only, playing, send_request, serving, until, visiting
-from streamgap.core.catalog import Outcome
 from streamgap.core.sse import sse_event
 from streamgap.core.wire import ServerHalf
+from streamgap.core.words import Outcome
 from streamgap.demo.fake_gemini import FakeGemini, Script, Sleep, Step, Text
 from streamgap.instrument import ObservedAsync, StreamGapMiddleware, observe
 

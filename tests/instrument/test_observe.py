@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from instrument.lab import Ticks, chat_chunk
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument import StreamRecord, observe
 from streamgap.instrument.generation import MAX_STAMPS
 

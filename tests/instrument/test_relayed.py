@@ -8,9 +8,9 @@ import pytest
 from starlette.responses import StreamingResponse
 
 from instrument.lab import chat_chunk, fetched, only, serving, until, visiting
-from streamgap.core.catalog import Disconnect, GenerationResult, Outcome, ReconnectCause
 from streamgap.core.sse import sse_event
 from streamgap.core.wire import ServerHalf, parse_server, to_attributes
+from streamgap.core.words import Disconnect, GenerationResult, Outcome, ReconnectCause
 from streamgap.instrument import StreamGapMiddleware, current_stream, observe
 from streamgap.instrument.asgi.connection import Connection
 from streamgap.instrument.asgi.kinds import CONNECTION

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import ResponseAudioDeltaEvent
 
 from instrument.lab import HOST, Ticks, serving
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument import Generation, StreamRecord, observe
 from streamgap.instrument.shapes import recognise
 from streamgap.instrument.stream import CURRENT

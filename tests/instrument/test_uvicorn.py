@@ -14,8 +14,8 @@ import pytest
 
 from instrument.lab import HOST, PATIENCE_S, fetched, until
 from instrument.uvicorns import LOOPS, NewLoop, run, under_uvicorn
-from streamgap.core.catalog import Disconnect
 from streamgap.core.errors import SettingsError
+from streamgap.core.words import Disconnect
 from streamgap.demo.processes import free_port, running
 from streamgap.instrument import uvicorn as ours
 from streamgap.instrument.asgi.kinds import CONNECTION

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from instrument.uvicorns import LOOPS, NewLoop, run, under_uvicorn
 from netns.hosts import Host, two_hosts
-from streamgap.core.catalog import Disconnect
+from streamgap.core.words import Disconnect
 from streamgap.instrument import StreamGapMiddleware
 from streamgap.instrument.asgi.kinds import CONNECTION, App, Message, Receive, Scope, Send
 from streamgap.instrument.uvicorn import StreamProtocol

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from relay.request import Request
 from relay.world import KEEP_S, LEASE_S, LIMITS, RENEW_S, Call, World
-from streamgap.core.catalog import MODEL_CALLS
+from streamgap.core.words import MODEL_CALLS
 from streamgap.relay.follower import WAIT_S
 
 ON_ITS_WAY_S = 0.1

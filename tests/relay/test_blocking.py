@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from instrument.lab import PATIENCE_S, until
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument import observe
 from streamgap.relay.blocking import from_blocking
 

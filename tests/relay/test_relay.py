@@ -6,8 +6,8 @@ import pytest
 
 from instrument.lab import fetched, until
 from relay.stage import CID, Event, Model, end_of, on_stage, parsed, text_of
-from streamgap.core.catalog import GenerationResult
 from streamgap.core.errors import SettingsError
+from streamgap.core.words import GenerationResult
 from streamgap.relay import Limits, Relay
 
 TORTURE = "CR\r LF\n CRLF\r\n\n\nevent: done\ndata: x\n\n \u2028\u2029 \0 \U0001f600 \ufeff "

@@ -13,8 +13,8 @@ import pytest
 from instrument.lab import HOST, Visit, until
 from relay.flaky import Fault, Network, Way
 from relay.stage import CID, Event, Stage, end_of, on_stage, parsed, text_of
-from streamgap.core.catalog import Disconnect
 from streamgap.core.wire import ServerHalf
+from streamgap.core.words import Disconnect
 from streamgap.instrument import StreamGapMiddleware
 from streamgap.relay import Limits, MemoryStore
 

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from halves import generation_record, server_half
 from service.lab import Caught, Clock, body
-from streamgap.core.catalog import GenerationResult, ReconnectCause
+from streamgap.core.words import GenerationResult, ReconnectCause
 from streamgap.service.joiner import Joiner
 from streamgap.service.settings import Settings
 

@@ -8,7 +8,8 @@ import pytest
 
 from halves import PAGE, generation_record, server_half
 from service.lab import PACE_MS, Caught, Clock, body, samples, value
-from streamgap.core.catalog import (
+from streamgap.core.wire import ServerHalf
+from streamgap.core.words import (
     GENERATION_ENDS,
     MODEL_CALLS,
     Disconnect,
@@ -17,7 +18,6 @@ from streamgap.core.catalog import (
     ReconnectCause,
     Verdict,
 )
-from streamgap.core.wire import ServerHalf
 from streamgap.service.joiner import Joiner
 
 MakeJoiner = Callable[..., Joiner]

@@ -10,9 +10,9 @@ import pytest
 
 from halves import client_half, server_half
 from service.lab import PACE_MS, Caught, Clock, body, join_one, value
-from streamgap.core.catalog import HELD_BY, Outcome, Reason
 from streamgap.core.join import JoinedStream, join
 from streamgap.core.wire import to_attributes
+from streamgap.core.words import HELD_BY, Outcome, Reason
 from streamgap.service.joiner import Joiner, Sink
 from streamgap.service.pending import MemoryPending, Offer, PendingStore
 from streamgap.service.settings import Settings

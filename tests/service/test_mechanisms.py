@@ -23,10 +23,10 @@ from service.holding import (
     whole,
 )
 from streamgap.core import held
-from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream, join
 from streamgap.core.mechanism import CODES, Mechanism
 from streamgap.core.wire import ClientHalf, ServerHalf
+from streamgap.core.words import HELD_BY, Verdict
 
 STREAMS = 200
 HEAD_MS = 5.0

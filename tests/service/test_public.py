@@ -13,7 +13,7 @@ import pytest_asyncio
 from halves import server_half
 from service.conftest import check
 from service.lab import PACE_MS, SCRIPT, Response, Served, body, get, http, post, read_response, served, until
-from streamgap.core.catalog import Reason
+from streamgap.core.words import Reason
 from streamgap.service.collector import Collector
 from streamgap.service.script import integrity
 from streamgap.service.settings import Settings

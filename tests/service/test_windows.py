@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamgap.core.catalog import Verdict
+from streamgap.core.words import Verdict
 from streamgap.service.windows import MAX_CLOSED_PER_TICK, ClientWindows
 
 Counts = Counter[tuple[str, Verdict]]

@@ -16,7 +16,8 @@ from streamgap.alerting.spec import (
     held_share,
 )
 from streamgap.core import catalog
-from streamgap.core.catalog import Fate, Metric, ProbeResult, Verdict
+from streamgap.core.catalog import Metric
+from streamgap.core.words import PROBE_RECENT_RUNS, Fate, ProbeResult, Verdict
 
 _ROUTE = 'route=~"$route"'
 _STEP = "$__rate_interval"
@@ -295,12 +296,12 @@ PROBES = Row(
         ),
         Panel(
             title="Probe runs held",
-            description=f"How many of the last {catalog.PROBE_RECENT_RUNS} runs were held. Dashed: the page's limit.",
+            description=f"How many of the last {PROBE_RECENT_RUNS} runs were held. Dashed: the page's limit.",
             queries=(Query(expr=greatest(series(catalog.PROBE_RECENT_HELD, _ROUTE), "route")),),
             unit="short",
             width=8,
             limit=PROBES_HELD_LEAST,
-            maximum=catalog.PROBE_RECENT_RUNS,
+            maximum=PROBE_RECENT_RUNS,
         ),
         Panel(
             title="Mechanism of held probes",

@@ -13,8 +13,8 @@ from streamgap.alerting.profile import Profile
 from streamgap.alerting.promql import any_of, at_least, greatest, increase, matcher, series, summed, up_to
 from streamgap.alerting.render import duration
 from streamgap.core import catalog
-from streamgap.core.catalog import MODEL_CALLS, Fate, GenerationResult, ProbeResult, Verdict
 from streamgap.core.pages import runbook
+from streamgap.core.words import MODEL_CALLS, PROBE_RECENT_RUNS, Fate, GenerationResult, ProbeResult, Verdict
 
 Severity = Literal["page", "ticket", "none"]
 
@@ -176,7 +176,7 @@ def _probe_held(profile: Profile) -> Alert:
         expr=(f"{greatest(series(catalog.PROBE_HELD), *of)} == 1\nand on (route) {recent} >= {PROBES_HELD_LEAST}"),
         summary=f"Probes of {_ROUTE} are held: {_MECHANISM}",
         description=(
-            f"{PROBES_HELD_LEAST} of the last {catalog.PROBE_RECENT_RUNS} runs of the canary were held, each seen twice"
+            f"{PROBES_HELD_LEAST} of the last {PROBE_RECENT_RUNS} runs of the canary were held, each seen twice"
             " at once. The app wrote the events in time, and no model is involved."
         ),
         keep_firing_s=profile.keep_firing_s,

@@ -11,10 +11,10 @@ from math import sqrt
 from operator import sub
 from statistics import fmean, median
 
-from streamgap.core.catalog import HELD_BY
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.offsets import shared
 from streamgap.core.wire import ClientHalf, ServerHalf
+from streamgap.core.words import HELD_BY
 
 __all__ = ["HELD_BY", "held_by"]
 

@@ -6,12 +6,12 @@ from operator import sub
 
 import msgspec
 
-from streamgap.core.catalog import ReconnectCause, Verdict
 from streamgap.core.held import held_by
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.offsets import shared
 from streamgap.core.verdict import DEFAULT_THRESHOLDS, Evidence, Thresholds, judge, reconnected
 from streamgap.core.wire import ClientHalf, ServerHalf
+from streamgap.core.words import ReconnectCause, Verdict
 
 LONGEST_STALLS = 3
 

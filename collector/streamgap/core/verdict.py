@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streamgap.core.catalog import Outcome, ReconnectCause, Verdict
 from streamgap.core.wire import ClientHalf, ServerHalf
+from streamgap.core.words import Outcome, ReconnectCause, Verdict
 
 # The answer itself was never finished: nobody between the app and the person at the screen is to blame.
 UNFINISHED = frozenset({Outcome.TRUNCATED, Outcome.UPSTREAM_ERROR, Outcome.TIMEOUT, Outcome.APP_ERROR})

@@ -11,18 +11,11 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from streamgap.core.catalog import (
-    CHUNK_GAP_BUCKETS_S,
-    MODEL_CALLS,
-    Disconnect,
-    GenerationResult,
-    Outcome,
-    Reason,
-    ReconnectCause,
-)
+from streamgap.core.catalog import CHUNK_GAP_BUCKETS_S
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.offsets import MAX_OFFSETS, MAX_STRIDE
 from streamgap.core.timeline import Unit
+from streamgap.core.words import MODEL_CALLS, Disconnect, GenerationResult, Outcome, Reason, ReconnectCause
 
 WIRE_VERSION = 1
 SPAN_NAME = "streamgap.stream"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from streamgap.core.catalog import Verdict
 from streamgap.core.join import JoinedStream
+from streamgap.core.words import Verdict
 from streamgap.demo.paths import EXPECTED, DemoPath
 
 MAX_STREAMS = 2000

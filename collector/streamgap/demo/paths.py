@@ -5,8 +5,8 @@ Along each of the five goes the answer of a model (`/chat/…`) and a drip, for 
 
 from enum import StrEnum
 
-from streamgap.core.catalog import Verdict
 from streamgap.core.mechanism import Mechanism
+from streamgap.core.words import Verdict
 from streamgap.demo.hoarder import Habits, Mode
 
 

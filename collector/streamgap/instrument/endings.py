@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 
 
 @dataclass(frozen=True, slots=True)

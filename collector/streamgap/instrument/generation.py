@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from operator import sub
 from typing import Any, Self
 
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument.endings import Ending, ending_of
 from streamgap.instrument.faults import note_fault
 from streamgap.instrument.gen_ai import Measurement, record_call

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streamgap.core.catalog import Disconnect, Outcome
 from streamgap.core.timeline import Timeline
 from streamgap.core.wire import MAX_GENERATION_ID, ServerHalf
+from streamgap.core.words import Disconnect, Outcome
 from streamgap.instrument.bounds import bounded_count, bounded_ms, bounded_text
 from streamgap.instrument.endings import Ending, class_of, ending_of, innermost
 from streamgap.instrument.generation import Generation

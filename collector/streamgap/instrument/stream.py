@@ -3,7 +3,7 @@
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from streamgap.core.catalog import MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
+from streamgap.core.words import MODEL_CALLS, Disconnect, GenerationResult, ReconnectCause
 from streamgap.instrument.generation import Clock, Generation
 
 MAX_GENERATIONS = 64

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from streamgap.core.catalog import Disconnect
 from streamgap.core.errors import SettingsError
+from streamgap.core.words import Disconnect
 from streamgap.instrument.asgi.connection import Connection
 from streamgap.instrument.asgi.kinds import CONNECTION
 

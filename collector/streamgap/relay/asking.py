@@ -9,8 +9,8 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from streamgap.core.catalog import ReconnectCause
 from streamgap.core.wire import STREAM_ID_HEADER, STREAM_ID_PARAM
+from streamgap.core.words import ReconnectCause
 from streamgap.instrument.asgi.kinds import Scope, header
 from streamgap.relay.event_ids import EventId, parse_event_id
 from streamgap.relay.refusals import RefusedError

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamgap.core.catalog import GenerationResult
 from streamgap.core.sse import sse_event, sse_prime
+from streamgap.core.words import GenerationResult
 from streamgap.relay.event_ids import EventId
 from streamgap.relay.farewell import Farewell
 from streamgap.relay.stalls import StallWatch

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from opentelemetry import context as otel_context
 
-from streamgap.core.catalog import GenerationResult
 from streamgap.core.wire import GenerationRecord
+from streamgap.core.words import GenerationResult
 from streamgap.instrument.asgi.kinds import Scope
 from streamgap.instrument.asgi.routes import route_template
 from streamgap.instrument.export import GenerationSink, export_generation

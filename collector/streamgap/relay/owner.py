@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument.closing import close_async
 from streamgap.instrument.endings import ending_of
 from streamgap.instrument.faces import ObservedAsync

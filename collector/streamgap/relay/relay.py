@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from streamgap.core.catalog import GenerationResult
 from streamgap.core.errors import SettingsError
+from streamgap.core.words import GenerationResult
 from streamgap.instrument.asgi.kinds import App, Scope
 from streamgap.instrument.export import GenerationSink
 from streamgap.relay.asking import Principal, anyone, read_ask

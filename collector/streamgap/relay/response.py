@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from streamgap.core.catalog import Disconnect, GenerationResult, ReconnectCause
 from streamgap.core.sse import sse_retry
+from streamgap.core.words import Disconnect, GenerationResult, ReconnectCause
 from streamgap.instrument.asgi.kinds import TAKEN, Receive, Scope, Send
 from streamgap.instrument.asgi.middleware import StreamGapMiddleware
 from streamgap.instrument.stream import CURRENT, Relayed, StreamRecord

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from streamgap.core.catalog import GenerationResult
+from streamgap.core.words import GenerationResult
 from streamgap.instrument.generation import Generation
 from streamgap.relay.log import Log
 from streamgap.relay.stalls import Reader

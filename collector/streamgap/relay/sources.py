@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from streamgap.core.catalog import GenerationResult
+from streamgap.core.words import GenerationResult
 from streamgap.relay.asking import Ask
 from streamgap.relay.farewell import Farewell
 from streamgap.relay.follower import Follower

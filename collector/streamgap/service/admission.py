@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import Receive, Scope
 
-from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.wire import MAX_BEACON_BYTES
+from streamgap.core.words import Reason
 from streamgap.service.clients import ProxyChain, RateLimit, client_key
 from streamgap.service.origins import OriginPolicy
 from streamgap.service.settings import Settings

@@ -24,9 +24,9 @@ from opentelemetry.semconv.attributes.network_attributes import NETWORK_PROTOCOL
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import AttributeValue
 
-from streamgap.core.catalog import Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.wire import ATTRIBUTES, ClientHalf, ServerHalf
+from streamgap.core.words import Verdict
 
 CLIENT_SPAN_NAME = "streamgap.client"
 MAX_WAITING_SPANS = 2048

@@ -7,8 +7,8 @@ twice counts once, and so does a generation that two replicas enter.
 """
 
 from streamgap.core import catalog
-from streamgap.core.catalog import Fate, GenerationResult
 from streamgap.core.wire import GenerationRecord, ServerHalf
+from streamgap.core.words import Fate, GenerationResult
 from streamgap.service.exposition import Counter
 from streamgap.service.seen import Seen
 

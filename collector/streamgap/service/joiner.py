@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from streamgap.core.catalog import Reason, Unmatched
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.join import JoinedStream, join
 from streamgap.core.wire import (
@@ -23,6 +22,7 @@ from streamgap.core.wire import (
     to_attributes,
     unpack_server,
 )
+from streamgap.core.words import Reason, Unmatched
 from streamgap.service.exposition import Snapshot
 from streamgap.service.meters import Meters
 from streamgap.service.pending import (

@@ -7,7 +7,7 @@ Both hold after every call, for each half alone; `residual` is what is missing, 
 """
 
 from streamgap.core import catalog
-from streamgap.core.catalog import Reason, Unmatched
+from streamgap.core.words import Reason, Unmatched
 from streamgap.service.exposition import Counter
 from streamgap.service.pending import Departed, Fate, HalfName, Offer, Waiting
 

@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.sse import sse_event
+from streamgap.core.words import HELD_BY, Verdict
 from streamgap.instrument import StreamGapMiddleware
 from streamgap.service.live_view import Coverage, LiveStream, Snapshot, Summary, held_by, summarise, view
 

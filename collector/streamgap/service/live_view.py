@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from streamgap.core.catalog import HELD_BY, Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.mechanism import CODES, Mechanism
 from streamgap.core.offsets import shared
 from streamgap.core.pages import code_page
 from streamgap.core.timeline import Unit, quantile
 from streamgap.core.wire import Half
+from streamgap.core.words import HELD_BY, Verdict
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from streamgap.core import catalog
-from streamgap.core.catalog import Outcome, Verdict
 from streamgap.core.join import JoinedStream
 from streamgap.core.mechanism import Mechanism
+from streamgap.core.words import HELD_BY, STAGES, Outcome, Verdict
 from streamgap.service.exposition import Cell, Counter, Histogram
 from streamgap.service.labels import LabelBook
 
@@ -122,11 +122,11 @@ class Measurements:
                 self.server_ttfc.cell(route, model),
                 self.client_ttfc.cell(route, model),
             ),
-            plain=(self.client_ttfb.cell(route), *(self.stage.cell(route, stage) for stage in catalog.STAGES)),
+            plain=(self.client_ttfb.cell(route), *(self.stage.cell(route, stage) for stage in STAGES)),
             gaps=(self.chunk_gap.cell(route, "server"), self.chunk_gap.cell(route, "client")),
             longest=(self.longest.cell(route, "server"), self.longest.cell(route, "client")),
             verdicts={verdict: (route, verdict.value) for verdict in Verdict},
-            mechanisms={mechanism: (route, mechanism.value) for mechanism in catalog.HELD_BY},
+            mechanisms={mechanism: (route, mechanism.value) for mechanism in HELD_BY},
         )
 
 

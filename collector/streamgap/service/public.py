@@ -8,8 +8,8 @@ from math import ceil
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
+from streamgap.core.words import Reason
 from streamgap.service.admission import STATUS, Admission, RefusedError, read_body
 from streamgap.service.joiner import Joiner
 from streamgap.service.script import BeaconScript

@@ -17,9 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from streamgap.core.catalog import Reason
 from streamgap.core.errors import InvalidReportError
 from streamgap.core.wire import GENERATION_SPAN_NAME, STREAM_ID_ATTRIBUTE
+from streamgap.core.words import Reason
 from streamgap.service.admission import STATUS, RefusedError
 from streamgap.service.joiner import Joiner
 

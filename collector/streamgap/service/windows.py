@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from streamgap.core.catalog import Verdict
+from streamgap.core.words import Verdict
 
 MAX_CLIENTS = 100_000
 MAX_CLOSED_PER_TICK = 1024

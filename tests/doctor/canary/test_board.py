@@ -7,9 +7,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from doctor.canary.lab import brought
 from streamgap.core import catalog
-from streamgap.core.catalog import PROBE_CATALOG, PROBE_HELD_BY, ProbeResult
+from streamgap.core.catalog import PROBE_CATALOG
 from streamgap.core.mechanism import Finding, Mechanism
 from streamgap.core.probe import Asked, Probe, Protocol
+from streamgap.core.words import PROBE_HELD_BY, ProbeResult
 from streamgap.doctor.canary.board import Board
 from streamgap.doctor.canary.watch import Run
 

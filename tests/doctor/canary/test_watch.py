@@ -3,9 +3,9 @@
 import pytest
 
 from doctor.canary.lab import Path, brought, flowing, held, judge, refused
-from streamgap.core.catalog import ProbeResult
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.probe import ORDINARY, Asked, Probe, Protocol
+from streamgap.core.words import ProbeResult
 from streamgap.doctor.canary.watch import Watch
 from streamgap.doctor.canary.ways import GLANCE
 

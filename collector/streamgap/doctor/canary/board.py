@@ -11,8 +11,9 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import CollectorRegistry
 
 from streamgap.core import catalog
-from streamgap.core.catalog import Metric, ProbeResult
+from streamgap.core.catalog import Metric
 from streamgap.core.probe import Probe, Protocol
+from streamgap.core.words import PROBE_HELD_BY, PROBE_RECENT_RUNS, ProbeResult
 from streamgap.doctor.canary.watch import Run
 
 _MEASURED = (catalog.PROBE_HOLD, catalog.PROBE_HEAD, catalog.PROBE_TTFC)
@@ -23,7 +24,7 @@ class Board:
 
     def __init__(self, routes: Mapping[str, Sequence[Protocol]]) -> None:
         self._values: dict[str, dict[tuple[str, ...], float]] = {metric.name: {} for metric in catalog.PROBE_CATALOG}
-        self._recent = {route: deque[ProbeResult](maxlen=catalog.PROBE_RECENT_RUNS) for route in routes}
+        self._recent = {route: deque[ProbeResult](maxlen=PROBE_RECENT_RUNS) for route in routes}
         self._registry = CollectorRegistry()
         for route, protocols in routes.items():
             self._open(route, protocols)
@@ -36,7 +37,7 @@ class Board:
         self._recent[route].append(run.result)
         self._values[catalog.PROBE_RECENT_HELD.name][route,] = self._recent[route].count(ProbeResult.HELD)
         held_by = run.finding.mechanism if run.result is ProbeResult.HELD else None
-        for mechanism in catalog.PROBE_HELD_BY:
+        for mechanism in PROBE_HELD_BY:
             self._values[catalog.PROBE_HELD.name][route, mechanism] = float(mechanism is held_by)
         self._measure(route, run.probes)
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from streamgap.core.catalog import ProbeResult
 from streamgap.core.hops import Hop
 from streamgap.core.showing import shown
+from streamgap.core.words import ProbeResult
 from streamgap.doctor.canary.patrol import told
 from streamgap.doctor.canary.watch import Run
 

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from streamgap.core.catalog import ProbeResult
 from streamgap.core.hops import Hop
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.suspects import suspects
+from streamgap.core.words import ProbeResult
 from streamgap.doctor.canary.board import Board
 from streamgap.doctor.canary.journal import Journal
 from streamgap.doctor.canary.schedule import Schedule

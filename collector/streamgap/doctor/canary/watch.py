@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from streamgap.core.catalog import ProbeResult
 from streamgap.core.mechanism import Finding, Mechanism, Severity
 from streamgap.core.probe import ORDINARY, Asked, Ending, Probe, Protocol
+from streamgap.core.words import ProbeResult
 from streamgap.doctor.canary.ways import GLANCE, ways_of
 from streamgap.doctor.examine import Ask, accuses
 

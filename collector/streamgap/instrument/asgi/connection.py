@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streamgap.core.catalog import Disconnect
+from streamgap.core.words import Disconnect
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from streamgap.core.catalog import Disconnect
+from streamgap.core.words import Disconnect
 from streamgap.instrument.asgi.connection import Connection
 from streamgap.instrument.asgi.headers import stream_headers
 from streamgap.instrument.asgi.kinds import BEAT, CONNECTION, TAKEN, Message, Scope

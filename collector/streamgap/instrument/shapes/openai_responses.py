@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 from streamgap.instrument.shapes.shape import NOTHING, Facts, Shape
 
 _TEXT = frozenset({"response.output_text.delta", "response.refusal.delta"})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from streamgap.core.catalog import Outcome
+from streamgap.core.words import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
