@@ -18,7 +18,7 @@ from hops.standing import standing
 from hops.zoo import Zoo
 from streamgap.core.mechanism import Mechanism
 from streamgap.core.probe import Asked, Probe
-from streamgap.doctor.command import _parser, diagnose_path
+from streamgap.doctor.command import diagnose_path, parse
 from streamgap.doctor.knowledge import load_hops
 from streamgap.doctor.path import Diagnosis
 from streamgap.doctor.path import Examined as ExaminedTap
@@ -71,7 +71,7 @@ class Doctors:
 
 def diagnosed(arguments: Sequence[str]) -> Diagnosis:
     """Return what `streamgap doctor` finds; a diagnosis that can be sent to another process."""
-    found = asyncio.run(diagnose_path(_parser().parse_args(arguments), progress=silent))
+    found = asyncio.run(diagnose_path(parse(arguments), progress=silent))
     taps = tuple(_over(tap) for tap in found.taps)
     return dataclasses.replace(found, taps=taps)
 

@@ -28,7 +28,7 @@ Exit status: 0 the stream flows, 1 it is held, 2 usage, 3 no stream came or the 
 
 def main(argv: Sequence[str]) -> int:
     """Ask, judge, print; returns the exit status."""
-    given = _parser().parse_args(argv)
+    given = parse(argv)
     line = ProgressLine()
     try:
         diagnosis = asyncio.run(diagnose_path(given, progress=line))
@@ -48,6 +48,11 @@ def main(argv: Sequence[str]) -> int:
         colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         sys.stdout.write(text(diagnosis, colours=colours, width=shutil.get_terminal_size((100, 24)).columns))
     return diagnosis.exit_status
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; ends the program with 2 where it is wrong."""
+    return _parser().parse_args(argv)
 
 
 async def diagnose_path(given: argparse.Namespace, *, progress: Progress) -> Diagnosis:
