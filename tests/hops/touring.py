@@ -12,7 +12,7 @@ from hops.examining import Doctors, examine
 from hops.judging import Judgement, judge
 from hops.zoo import Zoo
 
-AT_ONCE = 7
+AT_ONCE = 12
 LONGEST_S = 240.0
 
 Outcome = Judgement | Exception

@@ -125,7 +125,7 @@ APACHE = (
     one(
         "apache-ext-filter",
         Apache(modules=("ext_filter",), lines=EXTERNAL),
-        guilty(Mechanism.BLOCKS, hops=("apache",), unlisted=True, block_bytes=(4_000, 4_200)),
+        guilty(Mechanism.BLOCKS, hops=("apache",), unlisted=True, block_bytes=(4_000, 4_900)),
     ),
     one(
         "apache-sed",
