@@ -9,7 +9,7 @@ import msgspec
 from streamgap.core.hops import Suspect
 from streamgap.core.mechanism import Severity
 from streamgap.core.pages import code_page
-from streamgap.core.showing import shown
+from streamgap.core.showing import harmless, shown
 from streamgap.doctor.idle.fate import Outcome
 from streamgap.doctor.idle.findings import about_first_byte
 from streamgap.doctor.idle.result import Charge, Result
@@ -26,7 +26,7 @@ def text(result: Result, *, url: str, colours: bool, width: int) -> str:
     lines = [shown(url, at_most=200)[1:-1], ""]
     for charge in result.charges:
         lines += _told(charge, colours=colours, width=width)
-    lines += [f"→ {sentence}" for sentence in result.advice]
+    lines += [f"→ {harmless(sentence)}" for sentence in result.advice]
     if result.measured.lives:
         count, decided_s = len(result.measured.lives), result.measured.decided_s
         lines += ["", f"{count} streams, certain after {decided_s:.1f} s"]
@@ -38,7 +38,7 @@ def _told(charge: Charge, *, colours: bool, width: int) -> Iterator[str]:
     headline = f"{finding.code.code} {finding.code.title}, {finding.confidence:.0%} sure"
     yield f"\x1b[1;{_COLOUR[finding.code.severity]}m{headline}\x1b[0m" if colours else headline
     wrapper = TextWrapper(width, initial_indent="  · ", subsequent_indent="    ", break_on_hyphens=False)
-    yield from (wrapper.fill(sentence) for sentence in finding.evidence)
+    yield from (wrapper.fill(harmless(sentence)) for sentence in finding.evidence)
     worth = [suspect for suspect in charge.suspects if suspect.confidence >= _WORTH_TELLING]
     for suspect in worth[:_SUSPECTS_TOLD]:
         yield from _suspect(suspect, width=width)
@@ -49,7 +49,7 @@ def _told(charge: Charge, *, colours: bool, width: int) -> Iterator[str]:
 def _suspect(suspect: Suspect, *, width: int) -> Iterator[str]:
     yield f"  {suspect.title}, {suspect.confidence:.0%}"
     wrapper = TextWrapper(width, initial_indent="    · ", subsequent_indent="      ", break_on_hyphens=False)
-    yield from (wrapper.fill(sentence) for sentence in suspect.because)
+    yield from (wrapper.fill(harmless(sentence)) for sentence in suspect.because)
     for remedy in suspect.remedies[:1]:
         yield f"    in {remedy.place}:"
         yield indent(remedy.lines.strip("\n"), " " * 8)

@@ -1,13 +1,14 @@
 """The diagnosis for a person at a terminal: what happened, where, what to do, and the page that explains it."""
 
 from collections.abc import Iterator
+from statistics import mean
 from textwrap import TextWrapper, indent
 
 from streamgap.core.hops import Remedy, Suspect
 from streamgap.core.mechanism import Finding, Mechanism, Severity
 from streamgap.core.pages import code_page, hop_page
 from streamgap.core.probe import Probe
-from streamgap.core.showing import shown
+from streamgap.core.showing import harmless, shown
 from streamgap.doctor.path import Charge, Diagnosis, Examined, Verdict
 from streamgap.doctor.report.picture import sparkline, staircase
 
@@ -105,16 +106,19 @@ def _bulleted(sentences: tuple[str, ...], *, width: int, indented: int) -> Itera
         break_long_words=False,
     )
     for sentence in sentences:
-        yield wrapper.fill(sentence)
+        yield wrapper.fill(harmless(sentence))
 
 
 def _pictures(examined: Examined, *, width: int) -> Iterator[str]:
-    """Draw the first probe as a staircase, and every probe as a line of its own."""
+    """Draw the probe with most between its stairs, and every probe as a line of its own."""
     probes = examined.examination.probes
     yield f"{examined.tap.name}: {shown(examined.tap.url, at_most=200)[1:-1]}"
     for sighting in examined.sightings:
-        yield f"  on the path: {sighting.title} ({'; '.join(sighting.evidence)})"
-    yield from (f"  {line}" for line in staircase(probes[0], width=min(width - 6, 96)))
+        yield f"  on the path: {sighting.title} ({harmless('; '.join(sighting.evidence))})"
+    drawn = max(probes, key=_between)
+    if drawn.events:
+        yield f"  {drawn.asked.name}: · written, █ has come"
+    yield from (f"  {line}" for line in staircase(drawn, width=min(width - 6, 96)))
     yield from (f"  {_row(probe, width=width)}" for probe in probes)
     yield ""
 
@@ -130,7 +134,18 @@ def _row(probe: Probe, *, width: int) -> str:
     return f"{name}{drawn}  {times_ms[0] / 1000:5.2f} s to {times_ms[-1] / 1000:5.2f} s{_late(probe)}, {coding}"
 
 
+def _between(probe: Probe) -> float:
+    """Return the area between the stairs of what was written and what has come, as a share of the picture."""
+    if not (delays_ms := _delays_ms(probe)):
+        return 0.0
+    return (mean(delays_ms) - min(delays_ms)) / max(probe.end_ms, 1.0)
+
+
+def _delays_ms(probe: Probe) -> list[float]:
+    return [event.came_ms - event.wrote_ms for event in probe.events if event.wrote_ms is not None]
+
+
 def _late(probe: Probe) -> str:
     """Return how late the latest event was, as words; "" where the app did not say when it wrote."""
-    delays_ms = [event.came_ms - event.wrote_ms for event in probe.events if event.wrote_ms is not None]
+    delays_ms = _delays_ms(probe)
     return f", {(max(delays_ms) - min(delays_ms)) / 1000:5.2f} s late" if delays_ms else ""
