@@ -358,7 +358,7 @@ def examined(path: Path, *, hints: bool = True) -> list[Probe]:
     for batch in _rounds(path, hints=hints):
         starts = _starts(path, [_writes_ms(asked) for asked in batch])
         for asked, waits in zip(batch, starts, strict=True):
-            probes.append(_probe(path, asked, chance=chance, began_ms=began, waits_ms=waits))
+            probes.append(probe_of(path, asked, chance=chance, began_ms=began, waits_ms=waits))
         began += max(_writes_ms(asked) for asked in batch) + 500.0
     if path.cached:
         probes = [probes[0], *(_replayed(probes[0], probe) for probe in probes[1:])]
@@ -402,7 +402,7 @@ def _starts(path: Path, writes_ms: Sequence[float]) -> list[float]:
     return waits
 
 
-def _probe(path: Path, asked: Asked, *, chance: random.Random, began_ms: float, waits_ms: float) -> Probe:
+def probe_of(path: Path, asked: Asked, *, chance: random.Random, began_ms: float, waits_ms: float) -> Probe:
     events = schedule(asked.pace, chance=chance, size_jitter=path.size_jitter)
     wrote = [path.app_lag(at) + chance.uniform(0, 1.0) for at, _ in events]
     opening = len(b":drip\n\n") if Hint.OPENING in asked.hints else 0

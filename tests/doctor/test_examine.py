@@ -25,7 +25,7 @@ class Asking:
         if self._refused:
             return Probe(asked=asked, ending=Ending.REFUSED, failure=self._refused, end_ms=1.0)
         paced = asked if asked.pace else replace(asked, pace=ORDINARY)
-        probe = paths._probe(self.path, paced, chance=self._chance, began_ms=len(self.asked) * 5000.0, waits_ms=0.0)
+        probe = paths.probe_of(self.path, paced, chance=self._chance, began_ms=len(self.asked) * 5000.0, waits_ms=0.0)
         return replace(probe, asked=asked)
 
     async def examined(self) -> Examination:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from streamgap.core.hops import Hop, Suspect
-from streamgap.core.mechanism import Finding, Mechanism, Severity
+from streamgap.core.mechanism import Finding, Mechanism, Severity, alike
 from streamgap.core.suspects import suspects
 from streamgap.core.suspects.sightings import Sighting, traced
 from streamgap.doctor.examine import Ask, Examination, Examiner, accuses
 from streamgap.doctor.progress import Progress
 
-_ALIKE = 0.15
 _ALL_AT_END = (Mechanism.WHOLE, Mechanism.COMPRESSOR)
 
 
@@ -142,11 +141,7 @@ def _same(outer: Finding, inner: Finding) -> bool:
         return True
     if inner.mechanism is not outer.mechanism:
         return False
-    return _alike(outer.block_bytes, inner.block_bytes) and _alike(outer.period_ms, inner.period_ms)
-
-
-def _alike(a: float | None, b: float | None) -> bool:
-    return a is None or b is None or abs(a - b) <= _ALIKE * max(a, b)
+    return alike(outer.block_bytes, inner.block_bytes) and alike(outer.period_ms, inner.period_ms)
 
 
 def _stage(progress: Progress, *, place: int, of: int, tap: Tap) -> Progress:

@@ -9,10 +9,8 @@ from streamgap.core.diagnosis.cells import Cell
 from streamgap.core.diagnosis.hinting import freeing
 from streamgap.core.diagnosis.holders import Blocks, Chain, Count, FirstBytes, Grid, Single, Throttle, Timer, Whole
 from streamgap.core.diagnosis.shape import Shape
-from streamgap.core.mechanism import Finding, Mechanism
+from streamgap.core.mechanism import Finding, Mechanism, alike
 from streamgap.core.probe import Protocol
-
-_ALIKE = 0.15
 
 
 def accusations(cells: Sequence[Cell], hinted: Sequence[Shape]) -> list[Finding]:
@@ -33,12 +31,7 @@ def _same(a: Charge, b: Charge) -> bool:
         return False
     if a.mechanism in (Mechanism.COMPRESSOR, Mechanism.WHOLE, Mechanism.ONE_BEHIND):
         return True
-    return _alike(a.part, b.part)
-
-
-def _alike(a: Single | None, b: Single | None) -> bool:
-    one, other = _size(a) or _period(a), _size(b) or _period(b)
-    return one is None or other is None or abs(one - other) <= _ALIKE * max(one, other)
+    return alike(_size(a.part) or _period(a.part), _size(b.part) or _period(b.part))
 
 
 def _size(part: Single | None) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 from statistics import median
 
-from streamgap.core.diagnosis.blame import lag_explains, restless
+from streamgap.core.diagnosis.blame import LAG_SHARE, lag_explains, restless
 from streamgap.core.diagnosis.cells import Cell, apart, score_of
 from streamgap.core.diagnosis.fitting import NOTICED_MS
 from streamgap.core.diagnosis.holders import SlowLink
@@ -16,7 +16,7 @@ _BEHIND_PLAN_MS = 1000.0
 _STALL_MS = 150.0
 _REGULAR, _LARGE_MS = 0.75, 300.0
 _MANY = 3
-_LAG_SHARE, _MOSTLY, _UNEVEN = 0.5, 0.3, 0.1
+_MOSTLY, _UNEVEN = 0.3, 0.1
 
 
 def unnamed(cells: Sequence[Cell]) -> Finding | None:
@@ -131,7 +131,7 @@ def _flowing(shapes: Sequence[Shape]) -> Finding:
     came = f"{events} events in {len(shapes)} probes came as they were written"
     told = [f"{came}: {typical:.0f} ms later in the median, {worst:.0f} ms at most"]
     own_ms = max(shape.probe.lag_ms for shape in shapes)
-    if worst > _STALL_MS and own_ms > _LAG_SHARE * worst:
+    if worst > _STALL_MS and own_ms > LAG_SHARE * worst:
         told.append(f"the longest of these was the prober's own: its clock tick came up to {own_ms:.0f} ms late")
     return Finding(
         mechanism=Mechanism.FLOWING,

@@ -22,7 +22,7 @@ _LONG_MS = 1000.0
 _RELEASES = 3
 _AS_WELL, _BEHIND_GAIN = 0.1, 0.025
 _STRUCTURED = 0.85
-_LAG_SHARE = 0.5
+LAG_SHARE = 0.5
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +154,7 @@ def _at_two_times(shapes: Sequence[Shape]) -> bool:
 
 def lag_explains(shape: Shape) -> bool:
     """Say whether the prober's own lateness may have made this hold."""
-    return shape.probe.lag_ms >= _LAG_SHARE * shape.hold_ms
+    return shape.probe.lag_ms >= LAG_SHARE * shape.hold_ms
 
 
 def own_hold_ms(charge: Charge, shape: Shape) -> float:

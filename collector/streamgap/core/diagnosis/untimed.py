@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median, pstdev
 
+from msgspec.structs import replace
+
 from streamgap.core.diagnosis.proposals import KNOWN_BYTES
 from streamgap.core.diagnosis.shape import Shape
 from streamgap.core.mechanism import Finding, Mechanism
@@ -45,29 +47,16 @@ def _collapsed_by_condition(shapes: Sequence[Shape]) -> Finding | None:
     told = (_came(at_once[0]), _came(spread[0]))
     hold_ms = median(shape.arrived_ms for shape in spread)
     sure = 0.85 if len(at_once) > 1 else 0.7
+    found = Finding(mechanism=Mechanism.WHOLE, confidence=sure, evidence=told, hold_ms=hold_ms)
     codings = {shape.probe.encoding for shape in at_once}
     if "" not in codings and not {shape.probe.encoding for shape in spread} & codings:
-        return Finding(
-            mechanism=Mechanism.COMPRESSOR,
-            confidence=sure,
-            evidence=told,
-            hold_ms=hold_ms,
-            encodings=tuple(sorted(codings)),
-        )
+        return replace(found, mechanism=Mechanism.COMPRESSOR, encodings=tuple(sorted(codings)))
     protocols = {shape.probe.asked.protocol for shape in at_once}
     if not {shape.probe.asked.protocol for shape in spread} & protocols:
-        return Finding(
-            mechanism=Mechanism.WHOLE,
-            confidence=sure,
-            evidence=told,
-            hold_ms=hold_ms,
-            protocols=tuple(sorted(protocols)),
-        )
+        return replace(found, protocols=tuple(sorted(protocols)))
     methods = {shape.probe.asked.method for shape in at_once}
     if not {shape.probe.asked.method for shape in spread} & methods:
-        return Finding(
-            mechanism=Mechanism.WHOLE, confidence=sure, evidence=told, hold_ms=hold_ms, methods=tuple(sorted(methods))
-        )
+        return replace(found, methods=tuple(sorted(methods)))
     return None
 
 

@@ -5,7 +5,7 @@ from statistics import mean
 from textwrap import TextWrapper, indent
 
 from streamgap.core.hops import Remedy, Suspect
-from streamgap.core.mechanism import Finding, Mechanism, Severity
+from streamgap.core.mechanism import Finding, Severity
 from streamgap.core.pages import code_page, hop_page
 from streamgap.core.probe import Probe
 from streamgap.core.showing import harmless, shown
@@ -92,7 +92,7 @@ def _without_charge(diagnosis: Diagnosis, *, width: int) -> Iterator[str]:
         if finding.mechanism not in charged:
             yield f"{finding.code.code} {summary(finding)}"
             yield from _bulleted(finding.evidence[:_EVIDENCE_TOLD], width=width, indented=2)
-            if finding.mechanism is Mechanism.UNKNOWN or finding.code.severity is Severity.DOUBT:
+            if finding.code.severity is not Severity.FLOWING:
                 yield f"  more: {code_page(finding.code.code)}"
             yield ""
 
